@@ -1,0 +1,237 @@
+"""A finished request told: as JSON for programs, and as sentences that say why for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rung.core.engine import Accept, Exhausted, Exhaustion
+from rung.core.money import exact
+from rung.core.outcome import Outcome
+from rung.core.plan import Plan
+from rung.core.types import Attempt, Check, History, Kind, Status, Usage, Verdict, Weight
+from rung.ledger import StoredOutcome
+
+ENDINGS = {
+    Exhaustion.TOP_REACHED: "the top of the ladder was reached",
+    Exhaustion.DEADLINE: "the deadline had passed",
+    Exhaustion.COST_CAP: "anything more could have passed the cost cap",
+    Exhaustion.NO_TIER: "no tier was on the plan",
+}
+KINDS = {
+    Kind.FIRST: "asked",
+    Kind.RETRY: "asked again",
+    Kind.REPAIR: "asked to put it right",
+    Kind.SAMPLE: "asked for another answer",
+}
+
+
+def outcome_json(outcome: Outcome) -> dict[str, Any]:
+    """One outcome with its attempts and verdicts. Amounts are nano-dollars and exact dollars."""
+    best = outcome.best
+    served = None if outcome.served is None else outcome.attempts[outcome.served]
+    return {
+        "id": outcome.request.id,
+        "ladder": outcome.plan.ladder,
+        "text": None if outcome.answer is None else outcome.answer.text,
+        "draft": None if best is None or best.answer is None else best.answer.text,
+        "tier": None if served is None else served.tier,
+        "model": None if served is None or served.answer is None else served.answer.model,
+        "verified": outcome.verified,
+        "decision": decision_json(outcome.decision),
+        "inbox": outcome.request.id if outcome.inbox else None,
+        "cost_nanousd": outcome.cost_nanousd,
+        "cost_usd": exact(outcome.cost_nanousd),
+        "baselines": baselines_json(outcome.baselines),
+        "seconds": round(outcome.seconds, 6),
+        "ended_by": outcome.ended_by.value,
+        "phase": outcome.phase.value,
+        "attempts": [attempt_json(attempt) for attempt in outcome.attempts],
+        "verdicts": [] if best is None else [verdict_json(verdict) for verdict in best.verdicts],
+        "excluded": [{"tier": each.tier, "why": each.why} for each in outcome.plan.excluded],
+    }
+
+
+def decision_json(decision: Accept | Exhausted | None) -> dict[str, Any] | None:
+    """How a request ended."""
+    match decision:
+        case Accept():
+            return {"ended": "accepted", "attempt": decision.index, "verified": decision.verified}
+        case Exhausted():
+            return {"ended": "exhausted", "reason": decision.reason.value, "best": decision.best}
+        case None:
+            return None
+
+
+def attempt_json(attempt: Attempt) -> dict[str, Any]:
+    """One attempt, without its text."""
+    failure = attempt.failure
+    return {
+        "id": attempt.id,
+        "tier": attempt.tier,
+        "kind": attempt.kind.value,
+        "seconds": round(attempt.seconds, 6),
+        "load_seconds": round(attempt.load_seconds, 6),
+        "first_token_seconds": attempt.first_token_seconds,
+        "cost_nanousd": attempt.cost_nanousd,
+        "price": None if attempt.price is None else attempt.price.source,
+        "usage": usage_json(attempt.usage),
+        "finish": None if attempt.answer is None else attempt.answer.finish.value,
+        "failure": None
+        if failure is None
+        else {"fault": failure.fault.value, "message": failure.message, "status": failure.status},
+        "ended_by": attempt.ended_by.value,
+        "phase": attempt.phase.value,
+        "verdicts": [verdict_json(verdict) for verdict in attempt.verdicts],
+        "losses": list(attempt.losses),
+    }
+
+
+def usage_json(usage: Usage) -> dict[str, Any]:
+    """Token counters and who counted them."""
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cache_read_tokens": usage.cache_read_tokens,
+        "cache_write_tokens": usage.cache_write_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "source": usage.source.value,
+    }
+
+
+def verdict_json(verdict: Verdict) -> dict[str, Any]:
+    """One verdict; ``passed`` is true, false, or null for an abstention."""
+    return {
+        "verifier": verdict.verifier,
+        "passed": PASSED[verdict.status],
+        "reason": verdict.reason,
+        "trust": verdict.trust.value,
+        "score": verdict.score,
+        "seconds": round(verdict.seconds, 6),
+    }
+
+
+PASSED: Mapping[Status, bool | None] = {
+    Status.PASSED: True,
+    Status.FAILED: False,
+    Status.ABSTAINED: None,
+}
+
+
+# ------------------------------------------------------------------ why
+
+
+def reasons(
+    plan: Plan, history: History, decision: Accept | Exhausted | None, *, inbox: bool
+) -> Iterator[str]:
+    """One sentence an attempt: why what came next came next."""
+    for place, attempt in enumerate(history):
+        following = history[place + 1] if place + 1 < len(history) else None
+        why = _fault(plan, attempt)
+        if following is not None:
+            yield f"{why}, so {_next(attempt, following)}."
+        else:
+            yield f"{why}: {_end(history, decision, inbox=inbox)}."
+
+
+def _fault(plan: Plan, attempt: Attempt) -> str:
+    if attempt.failure is not None:
+        return f"It gave no answer ({attempt.failure.fault.value.replace('_', ' ')})"
+    checks = _checks(plan, attempt.tier)
+    wrong = [
+        f"{v.verifier} {v.status.value}"
+        for v in attempt.verdicts
+        if v.status is not Status.PASSED and _weighs(checks.get(v.verifier), v)
+    ]
+    if wrong:
+        return f"{', '.join(wrong).capitalize()}"
+    scores = [v for v in attempt.verdicts if v.score is not None]
+    doubt = min(scores, key=lambda v: v.score or 0.0, default=None)
+    if doubt is not None and (doubt.score or 0.0) < plan.min_confidence:
+        return (
+            f"{doubt.verifier.capitalize()} put the chance of being right at {doubt.score:.2f}, "
+            f"below {plan.min_confidence:.2f}"
+        )
+    return "No check spoke against it"
+
+
+def _checks(plan: Plan, tier: str) -> dict[str, Check]:
+    return {check.name: check for step in plan.steps if step.tier == tier for check in step.checks}
+
+
+def _weighs(check: Check | None, verdict: Verdict) -> bool:
+    """Whether a verdict that is no pass had a say: a failed gate, an abstaining required one."""
+    if check is None or check.weight is Weight.SIGNAL:
+        return False
+    return verdict.status is Status.FAILED or check.weight is Weight.REQUIRED
+
+
+def _next(attempt: Attempt, following: Attempt) -> str:
+    if following.tier == attempt.tier:
+        return f"{following.tier} was {KINDS[following.kind]}"
+    if attempt.failure is not None:
+        return f"{following.tier} was asked instead"
+    return f"it climbed to {following.tier}"
+
+
+def _end(history: History, decision: Accept | Exhausted | None, *, inbox: bool) -> str:
+    match decision:
+        case Accept(index=index, verified=verified):
+            which = "it was" if index == len(history) - 1 else f"answer {index + 1} was"
+            proof = {True: "verified", None: "with nothing to verify it by", False: "flagged"}
+            return f"{which} served, {proof[verified]}"
+        case Exhausted(reason=reason, best=best):
+            where = "a human is asked (see `rung inbox list`)" if inbox else "nothing was served"
+            return f"{ENDINGS[reason]}, {where if best is not None else 'nothing could be served'}"
+        case None:
+            return "the caller left before the end"
+
+
+def stored_json(stored: StoredOutcome) -> dict[str, Any]:
+    """One request as the ledger has it; answers are kept there only as hashes."""
+    request = stored.request
+    return {
+        "id": request.id,
+        "ladder": stored.plan.ladder,
+        "dialect": request.dialect,
+        "requested_model": request.model,
+        "project": request.project,
+        "lane": request.lane,
+        "streamed": request.streamed,
+        "started_unix": stored.started_unix,
+        "seconds": round(stored.seconds, 6),
+        "tier": None if stored.served is None else stored.history[stored.served].tier,
+        "verified": stored.verified,
+        "escalated": stored.escalated,
+        "decision": decision_json(stored.decision),
+        "inbox": request.id if stored.inbox else None,
+        "cost_nanousd": stored.cost_nanousd,
+        "cost_usd": exact(stored.cost_nanousd),
+        "baselines": baselines_json(stored.baselines),
+        "ended_by": stored.ended_by.value,
+        "phase": stored.phase.value,
+        "plan": plan_json(stored.plan),
+        "attempts": [attempt_json(attempt) for attempt in stored.history],
+        "why": list(reasons(stored.plan, stored.history, stored.decision, inbox=stored.inbox)),
+    }
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """What a request was allowed to try."""
+    return {
+        "steps": [
+            {"tier": s.tier, "checks": [c.name for c in s.checks], "samples": s.samples}
+            for s in plan.steps
+        ],
+        "excluded": [{"tier": each.tier, "why": each.why} for each in plan.excluded],
+        "cost_cap_nanousd": plan.cost_cap_nanousd,
+        "deadline_seconds": plan.deadline_seconds,
+        "on_exhausted": plan.on_exhausted.value,
+    }
+
+
+def baselines_json(baselines: Mapping[str, int]) -> dict[str, Any]:
+    """What the served tokens would have cost elsewhere."""
+    return {
+        name: {"cost_nanousd": cost, "cost_usd": exact(cost)} for name, cost in baselines.items()
+    }

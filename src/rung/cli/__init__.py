@@ -1,0 +1,1 @@
+"""The command line face. The only place that prints."""

@@ -1,0 +1,52 @@
+"""`rung config check|show`."""
+
+from __future__ import annotations
+
+from cyclopts import App
+
+from rung.cli.output import console, print_json
+from rung.cli.settings import ConfigPath, Json, load
+from rung.config import Config
+
+config = App(name="config", help="Check or show the configuration in force.")
+
+
+@config.command
+def check(*, path: ConfigPath = None, json: Json = False) -> None:
+    """Look for every fault in the configuration and name it with its place and its fix.
+
+    Examples:
+    --------
+    `rung config check`
+
+    `rung config check --config ci/rung.toml --json`
+    """
+    found = load(path)
+    if json:
+        print_json({"ok": True, "file": None if found.path is None else str(found.path)})
+        return
+    console().print(f"{_whence(found)}: no faults.")
+
+
+@config.command
+def show(*, path: ConfigPath = None, json: Json = False) -> None:
+    """Show the configuration in force with all defaults filled in; never a secret.
+
+    Examples:
+    --------
+    `rung config show --json`
+    """
+    found = load(path)
+    table = found.file.model_dump(mode="json", exclude_none=True)
+    document = {**table, "ledger": str(found.ledger), "default_ladder": found.default_ladder}
+    if json:
+        print_json(document)
+        return
+    from rich.pretty import pprint
+
+    console().print(_whence(found))
+    pprint(document, console=console(), expand_all=True)
+
+
+def _whence(found: Config) -> str:
+    return "the built-in configuration" if found.path is None else str(found.path)

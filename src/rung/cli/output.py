@@ -1,0 +1,75 @@
+"""How the command line shows things: one console, one JSON writer, plain signs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from rung.core.money import readable
+from rung.core.stats import Rate
+from rung.core.types import Status
+
+SIGN = {Status.PASSED: "[green]✓[/]", Status.FAILED: "[red]✗[/]", Status.ABSTAINED: "[yellow]?[/]"}
+NOTHING = "-"
+STRIPPED = dict.fromkeys(
+    (*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+)
+"""Characters of hostile text that could move the cursor or reverse the reading direction."""
+
+
+def console(*, err: bool = False) -> Console:
+    """Standard output, or standard error for progress beside JSON."""
+    return Console(stderr=err, highlight=False, soft_wrap=True)
+
+
+def print_json(document: Any) -> None:
+    """The one JSON document of a `--json` command."""
+    json.dump(document, sys.stdout, indent=2, ensure_ascii=False, default=str)
+    sys.stdout.write("\n")
+    sys.stdout.flush()
+
+
+def plain(text: str, longest: int | None = None) -> str:
+    """Text from models and providers, safe to print: no control characters, no markup."""
+    shown = text.translate(STRIPPED).encode("utf-8", "replace").decode("utf-8")
+    if longest is not None and len(shown) > longest:
+        shown = shown[: longest - 1] + "…"
+    return escape(shown)
+
+
+def one_line(text: str, longest: int = 80) -> str:
+    """The same on one line."""
+    return plain(" ".join(text.split()), longest)
+
+
+def table(title: str, columns: Iterable[tuple[str, str]]) -> Table:
+    """A table in the house style; columns are (heading, "left" or "right")."""
+    made = Table(title=title, title_justify="left", box=None, pad_edge=False, title_style="bold")
+    for heading, justify in columns:
+        made.add_column(heading, justify="right" if justify == "right" else "left")
+    return made
+
+
+def percent(rate: Rate) -> str:
+    """A share with its interval, or a dash without trials."""
+    if rate.value is None:
+        return NOTHING
+    return f"{rate.value:.0%} ({rate.low:.0%}-{rate.high:.0%})"
+
+
+def money(nanousd: int) -> str:
+    """An amount for people."""
+    return readable(nanousd)
+
+
+def seconds(value: float | None) -> str:
+    """A time for people."""
+    if value is None:
+        return NOTHING
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"

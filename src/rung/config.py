@@ -1,0 +1,360 @@
+"""rung.toml and the environment, turned into one frozen configuration.
+
+The file holds everything but secrets; the environment holds secrets and nothing else that changes
+an answer. Every fault is reported at once, each with its place and its fix: a key that is unknown,
+or that does nothing where it stands, is a fault.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from rung.core.errors import ConfigError, Problem
+from rung.core.plan import OnExhausted
+
+FILE_NAME = "rung.toml"
+DEFAULT_PORT = 4100
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+Usd = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
+"""An amount as it was typed: TOML's floats are read as decimals, never as binary."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class PriceTable(_Table):
+    """A tier's own price, in US dollars per million tokens."""
+
+    input_usd_per_mtok: Usd
+    output_usd_per_mtok: Usd
+    cache_read_usd_per_mtok: Usd | None = None
+    cache_write_usd_per_mtok: Usd | None = None
+
+
+class TierTable(_Table):
+    """One model at one provider."""
+
+    provider: str
+    model: str | None = None
+    base_url: str | None = None
+    api_key_env: str | None = None
+    local: bool | None = None
+    context_tokens: Annotated[int, Field(ge=256)] | None = None
+    timeout_seconds: Seconds = 120.0
+    connect_timeout_seconds: Seconds | None = None
+    retries: Annotated[int, Field(ge=0, le=5)] = 1
+    repairs: Annotated[int, Field(ge=0, le=5)] = 0
+    samples: Annotated[int, Field(ge=1, le=15)] = 1
+    price: PriceTable | Literal["free"] | None = None
+    usd_per_second: Usd | None = None
+    constrained: bool | None = None
+    model_path: Path | None = None
+    threads: Annotated[int, Field(ge=1, le=256)] | None = None
+    keep_alive: str | None = None
+
+
+class LadderTable(_Table):
+    """Tiers in order, cheap to dear, and what an answer has to pass."""
+
+    tiers: Annotated[tuple[str, ...], Field(min_length=1)]
+    verify: tuple[str, ...] = ()
+    on_exhausted: OnExhausted = OnExhausted.INBOX
+    min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.5
+    max_wait_seconds: Annotated[float, Field(ge=0, le=60)] = 5.0
+    deadline_seconds: Seconds | None = None
+    max_usd: Usd | None = None
+
+
+class ServerTable(_Table):
+    """Where the gateway listens. Only loopback addresses."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = DEFAULT_PORT
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
+    hosts: tuple[str, ...] = ()
+
+
+class FileTable(_Table):
+    """The whole of rung.toml."""
+
+    ledger: Path | None = None
+    baseline: str | None = None
+    default_ladder: str | None = None
+    server: ServerTable = ServerTable()
+    tiers: Annotated[dict[Name, TierTable], Field(min_length=1)]
+    ladders: Annotated[dict[Name, LadderTable], Field(min_length=1)]
+    verifiers: dict[Name, dict[str, Any]] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A checked configuration. ``path`` is the file it came from, ``None`` for the built-in one."""
+
+    file: FileTable
+    path: Path | None
+    ledger: Path
+    folder: Path
+    environment: Mapping[str, str] = field(repr=False)
+
+    @property
+    def default_ladder(self) -> str:
+        """The ladder that serves when nothing else is asked for."""
+        return self.file.default_ladder or next(iter(self.file.ladders))
+
+    def secret(self, name: str) -> str | None:
+        """A value of the environment; empty counts as missing."""
+        return self.environment.get(name) or None
+
+
+Inspector = Callable[[Config], Sequence[Problem]]
+"""Finds what only the assembled parts can know: a provider's name, a verifier's options."""
+
+
+def environment() -> Mapping[str, str]:
+    """The process's environment. The only place that reads it."""
+    return dict(os.environ)
+
+
+def find(env: Mapping[str, str], folder: Path) -> Path | None:
+    """The configuration in force: $RUNG_CONFIG, ./rung.toml, then the user's own."""
+    if named := env.get("RUNG_CONFIG"):
+        return Path(named)
+    home = Path(env.get("XDG_CONFIG_HOME") or Path(env.get("HOME", "/")) / ".config")
+    for candidate in (folder / FILE_NAME, home / "rung" / FILE_NAME):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def load(path: Path, env: Mapping[str, str], inspect: Inspector | None = None) -> Config:
+    """Read and check ``path``; raises ConfigError with every problem found."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path} does not exist.", fix="write one with `rung init`") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from None
+    return parse(text, path, env, inspect)
+
+
+def parse(
+    text: str, path: Path, env: Mapping[str, str], inspect: Inspector | None = None
+) -> Config:
+    """Check the text of a configuration; ``path`` names it in errors and anchors relative paths."""
+    try:
+        raw = tomllib.loads(text, parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([Problem(str(path), f"is not TOML: {error}.")]) from None
+    problems: list[Problem] = []
+    table = _validated(raw, path, text, problems)
+    if table is not None:
+        folder = path.resolve().parent
+        ledger = folder / table.ledger if table.ledger else default_ledger(env)
+        config = Config(table, path, ledger, folder, env)
+        problems += [_placed(problem, path, text) for problem in _cross_checks(config)]
+        problems += [_placed(p, path, text) for p in (inspect(config) if inspect else ())]
+        if not problems:
+            return config
+    raise ConfigError(problems)
+
+
+def default_ledger(env: Mapping[str, str]) -> Path:
+    """Where the ledger lives when nothing says otherwise."""
+    home = Path(env.get("XDG_DATA_HOME") or Path(env.get("HOME", "/")) / ".local" / "share")
+    return home / "rung" / "ledger.db"
+
+
+BUILT_IN = """\
+[tiers.local]
+provider = "embedded"
+
+[tiers.local-careful]
+provider = "embedded"
+constrained = true
+samples = 3
+
+[ladders.default]
+tiers = ["local", "local-careful"]
+"""
+"""What runs without any configuration: the embedded model, first as it comes, then constrained and
+sampled. Nothing in it can cost money or leave the machine."""
+
+
+def built_in(env: Mapping[str, str]) -> Config:
+    """The configuration of a machine that has none."""
+    table = FileTable.model_validate(tomllib.loads(BUILT_IN))
+    return Config(table, None, default_ledger(env), Path.cwd(), env)
+
+
+# ------------------------------------------------------------------ all problems at once
+
+
+def _validated(
+    raw: dict[str, Any], path: Path, text: str, problems: list[Problem]
+) -> FileTable | None:
+    """Note every fault, then cut the faulty parts away so that the rest can be checked."""
+    try:
+        return FileTable.model_validate(raw)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+    problems += [_placed(problem(each), path, text) for each in details]
+    if not all(each["type"] != "missing" and _cut(raw, each["loc"]) for each in details):
+        return None
+    try:
+        return FileTable.model_validate(raw)
+    except ValidationError:
+        return None
+
+
+def _cut(raw: Any, place: Sequence[int | str]) -> bool:
+    """Remove the value at ``place``; False when it is not there."""
+    *way, last = [part for part in place if not _is_branch(part)] or [""]
+    try:
+        for part in way:
+            raw = raw[part]
+        del raw[last]
+    except (KeyError, IndexError, TypeError):
+        return False
+    return True
+
+
+def _is_branch(part: int | str) -> bool:
+    """Whether a step of an error's place is pydantic's own name for a union's branch."""
+    return isinstance(part, str) and (
+        part in {"PriceTable", "[key]"} or part.startswith("literal[")
+    )
+
+
+def problem(each: ErrorDetails) -> Problem:
+    """One of pydantic's faults in words, with the fix."""
+    where = [str(part) for part in each["loc"] if not _is_branch(part)]
+    place = ".".join(where) or "the file"
+    match each["type"]:
+        case "extra_forbidden":
+            return Problem(
+                place, "there is no such key.", _nearest(where[-1], _keys_at(where[:-1]))
+            )
+        case "missing":
+            example = f"{where[-1]} = ..." if len(where) > 1 else f"[{where[-1]}.<name>]"
+            return Problem(place, "is required.", f"add `{example}`")
+        case _:
+            message = each["msg"].removeprefix("Value error, ")
+            return Problem(place, f"{message}; found {_shown(each['input'])}.")
+
+
+def _keys_at(where: Sequence[str]) -> list[str]:
+    tables: dict[str, type[BaseModel]] = {
+        "tiers": TierTable,
+        "ladders": LadderTable,
+        "server": ServerTable,
+    }
+    if not where:
+        return list(FileTable.model_fields)
+    if where[-1] == "price":
+        return list(PriceTable.model_fields)
+    table = tables.get(where[0])
+    return list(table.model_fields) if table else []
+
+
+def nearest(word: str, known: Sequence[str]) -> str | None:
+    """A fix that names the most similar valid word, else all of them."""
+    return _nearest(word, known)
+
+
+def _nearest(word: str, known: Sequence[str]) -> str | None:
+    if not known:
+        return None
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"did you mean `{close[0]}`?" if close else f"use one of: {', '.join(sorted(known))}"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _cross_checks(config: Config) -> list[Problem]:
+    file = config.file
+    tiers, ladders = list(file.tiers), list(file.ladders)
+    found = [
+        Problem(f"ladders.{name}.tiers", f"there is no tier {tier!r}.", _nearest(tier, tiers))
+        for name, ladder in file.ladders.items()
+        for tier in ladder.tiers
+        if tier not in file.tiers
+    ]
+    found += [
+        Problem(f"ladders.{name}.tiers", f"tier {tier!r} is listed twice.", "list each tier once")
+        for name, ladder in file.ladders.items()
+        for tier in sorted({t for t in ladder.tiers if ladder.tiers.count(t) > 1})
+    ]
+    found += [
+        Problem(
+            f"ladders.{name}.verify",
+            f"there is no verifier {verifier!r}.",
+            _nearest(verifier, list(file.verifiers)) or f"add [verifiers.{verifier}]",
+        )
+        for name, ladder in file.ladders.items()
+        for verifier in ladder.verify
+        if verifier not in file.verifiers
+    ]
+    if file.default_ladder is not None and file.default_ladder not in file.ladders:
+        fix = _nearest(file.default_ladder, ladders)
+        found.append(Problem("default_ladder", f"there is no ladder {file.default_ladder!r}.", fix))
+    if file.server.host not in {"127.0.0.1", "::1", "localhost"}:
+        found.append(
+            Problem(
+                "server.host",
+                f"{file.server.host!r} can be reached from other machines, and there are no keys.",
+                'use host = "127.0.0.1", and a tunnel or an authenticating proxy in front',
+            )
+        )
+    return found
+
+
+def _placed(problem: Problem, path: Path, text: str) -> Problem:
+    line = _line_of(problem.place.split("."), text)
+    name = f"{path.name}:{line}" if line else path.name
+    return Problem(f"{name}: {problem.place}", problem.message, problem.fix)
+
+
+_HEADER = re.compile(r"^\s*\[([^\[\]]+)\]")
+_KEY = re.compile(r"^\s*([A-Za-z0-9_.\"'-]+)\s*=")
+
+
+def _line_of(where: Sequence[str], text: str) -> int | None:
+    """The line (from 1) of a key, or of the nearest table around it; ``None`` if not found."""
+    best, table = None, ""
+    wanted = ".".join(where)
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := _HEADER.match(line):
+            table = _plain(header[1])
+            full = table
+        elif key := _KEY.match(line):
+            full = f"{table}.{_plain(key[1])}".lstrip(".")
+        else:
+            continue
+        if full == wanted:
+            return number
+        if wanted.startswith(f"{full}."):
+            best = number
+    return best
+
+
+def _plain(dotted: str) -> str:
+    return ".".join(part.strip().strip("\"'") for part in dotted.split("."))

@@ -1,0 +1,1 @@
+"""The pure core: types and decisions. No io, clock, environment or randomness."""

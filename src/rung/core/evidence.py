@@ -1,0 +1,106 @@
+"""What the checks say of an answer: alone and, where a tier drew several, of their vote."""
+
+from __future__ import annotations
+
+from rung.core.plan import Plan, Step
+from rung.core.types import Attempt, Check, History, Kind, Status, Verdict, Weight
+from rung.core.vote import AGREEMENT, Tally, tally
+
+DRAWS = frozenset({Kind.FIRST, Kind.SAMPLE})
+"""Calls that draw another answer. Retries and repairs stand in for the draw that they mend."""
+
+CONFIDENCE = {Status.PASSED: 1.0, Status.FAILED: 0.0}
+"""What a signal without a score says of the answer. One that abstained says nothing."""
+
+# ------------------------------------------------------------------ one answer
+
+
+def required(step: Step) -> bool:
+    """Whether there is anything here to prove an answer by."""
+    return any(_is_gate(check, Weight.REQUIRED) for check in step.checks)
+
+
+def rejected(step: Step, attempt: Attempt) -> bool:
+    """Whether a gate has failed."""
+    failed = _checks_with(attempt, Status.FAILED)
+    gates = (Weight.REQUIRED, Weight.IMPLIED)
+    return any(check.name in failed and _is_gate(check, *gates) for check in step.checks)
+
+
+def unproven(step: Step, attempt: Attempt) -> bool:
+    """Whether a required gate has not passed: it failed, abstained or was never run."""
+    passed = _checks_with(attempt, Status.PASSED)
+    return any(c.name not in passed and _is_gate(c, Weight.REQUIRED) for c in step.checks)
+
+
+def doubted(plan: Plan, step: Step, history: History, index: int) -> bool:
+    """Whether a signal on this answer, or on its tier's vote, is below the plan's threshold.
+
+    A vote that is still open is a doubt too.
+    """
+    signals = {c.name for c in step.checks if c.weight is Weight.SIGNAL} - {AGREEMENT}
+    about = [v for v in history[index].verdicts if v.verifier in signals]
+    if votes(step):
+        here = (v for a in history if a.tier == step.tier for v in a.verdicts)
+        about += [v for v in here if v.verifier == AGREEMENT]
+    # Not written as "<", so that a score that is no number doubts.
+    sure = all(_confidence(v) >= plan.min_confidence for v in about if v.status in CONFIDENCE)
+    return not sure or undecided(step, history)
+
+
+def _is_gate(check: Check, *weights: Weight) -> bool:
+    """Agreement is never one: it is about several draws and cannot reject one of them."""
+    return check.weight in weights and check.name != AGREEMENT
+
+
+def _checks_with(attempt: Attempt, status: Status) -> set[str]:
+    return {verdict.verifier for verdict in attempt.verdicts if verdict.status is status}
+
+
+def _confidence(verdict: Verdict) -> float:
+    return CONFIDENCE[verdict.status] if verdict.score is None else verdict.score
+
+
+# ------------------------------------------------------------------ several answers
+
+
+def votes(step: Step) -> bool:
+    """Whether answers drawn at this tier are compared with one another."""
+    return any(check.name == AGREEMENT for check in step.checks)
+
+
+def undecided(step: Step, history: History) -> bool:
+    """Whether a further draw could still change which answer a tier's vote chooses."""
+    if not votes(step):
+        return False
+    ballot = _ballot(step, history)
+    if not ballot:
+        return True
+    vote = _tally(history, ballot)
+    # A draw that a gate rejected has voted for nothing, but it was drawn.
+    drawn = sum(a.tier == step.tier and a.kind in DRAWS for a in history)
+    return not Tally(vote.leader, vote.votes, vote.runner_up, drawn).decided(step.samples)
+
+
+def servable(step: Step, history: History) -> list[int]:
+    """A tier's answers that could be served: of a vote, only the one that it chose."""
+    ballot = _ballot(step, history) if votes(step) else []
+    if ballot:
+        return [ballot[_tally(history, ballot).leader]]
+    return [i for i, a in enumerate(history) if a.tier == step.tier and a.answer is not None]
+
+
+def _ballot(step: Step, history: History) -> list[int]:
+    return [
+        i
+        for i, a in enumerate(history)
+        if a.tier == step.tier
+        and a.answer is not None
+        and not rejected(step, a)
+        and not unproven(step, a)
+    ]
+
+
+def _tally(history: History, ballot: list[int]) -> Tally:
+    answers = (history[i].answer for i in ballot)
+    return tally([answer.text for answer in answers if answer is not None])

@@ -1,0 +1,206 @@
+"""Plans: a ladder's policy applied to one request, and the pure function that applies it.
+
+A plan is all that the engine needs beside the history. It names tiers and checks, never holds
+them, so it can be stored with the outcome and replayed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+from rung.core.features import Features
+from rung.core.types import Check, Need, Weight
+from rung.core.vote import AGREEMENT
+
+N = TypeVar("N", int, float)
+
+_WEIGHTS = (Weight.REQUIRED, Weight.IMPLIED, Weight.SIGNAL)
+"""Heaviest first."""
+
+
+class OnExhausted(StrEnum):
+    """What happens to a request that no tier passed."""
+
+    INBOX = "inbox"
+    BEST = "best"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One tier's place on a plan, with what may be spent on it.
+
+    ``worst_cost_nanousd`` bounds the price of one call for this request. ``samples`` is the most
+    answers to draw here: with a required gate the first that passes wins, without one they vote.
+    """
+
+    tier: str
+    checks: tuple[Check, ...] = ()
+    worst_cost_nanousd: int = 0
+    timeout_seconds: float = 120.0
+    retries: int = 1
+    repairs: int = 0
+    samples: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """A tier of the ladder that is not on this request's plan, and why."""
+
+    tier: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The policy applied to one request.
+
+    ``min_confidence`` is the score (0..1) below which a signal climbs. ``max_wait_seconds`` bounds
+    the wait before a retry: a provider that asks for more is skipped. ``seed`` makes the jitter of
+    waits a function of the plan. ``stream`` says that the caller waits for bytes as they come.
+    No tier stands on it twice: histories name tiers, and going up one must mean going on.
+    """
+
+    ladder: str
+    steps: tuple[Step, ...]
+    stream: bool = False
+    cost_cap_nanousd: int | None = None
+    deadline_seconds: float | None = None
+    on_exhausted: OnExhausted = OnExhausted.INBOX
+    min_confidence: float = 0.5
+    max_wait_seconds: float = 5.0
+    seed: int = 0
+    excluded: tuple[Excluded, ...] = ()
+
+    def __post_init__(self) -> None:
+        tiers = [step.tier for step in self.steps]
+        if len(set(tiers)) < len(tiers):
+            raise ValueError(f"a tier stands twice on the plan of {self.ladder!r}: {tiers}")
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """What planning has to know of a configured tier.
+
+    ``context_tokens`` is its window, ``lacks`` what it cannot do at all.
+    """
+
+    tier: str
+    context_tokens: int | None = None
+    lacks: frozenset[Need] = frozenset()
+    timeout_seconds: float = 120.0
+    retries: int = 1
+    repairs: int = 0
+    samples: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A ladder's rules as data, before any request is seen."""
+
+    ladder: str
+    rungs: tuple[Rung, ...]
+    on_exhausted: OnExhausted = OnExhausted.INBOX
+    min_confidence: float = 0.5
+    max_wait_seconds: float = 5.0
+    deadline_seconds: float | None = None
+    cost_cap_nanousd: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What one request brings to its plan beside its features.
+
+    ``worst_costs`` maps a tier to the most that one call of this request can cost there, in
+    nano-dollars; a tier that is missing has no known bound and is left out under a cost cap.
+    """
+
+    checks: tuple[Check, ...] = ()
+    worst_costs: Mapping[str, int] | None = None
+    stream: bool = False
+    pinned: str | None = None
+    deadline_seconds: float | None = None
+    cost_cap_nanousd: int | None = None
+    seed: int = 0
+
+
+def plan(features: Features, policy: Policy, terms: Terms) -> Plan:
+    """Apply ``policy`` to one request: which tiers are on its way, within which limits."""
+    cap = _tighter(policy.cost_cap_nanousd, terms.cost_cap_nanousd)
+    deadline = _tighter(policy.deadline_seconds, terms.deadline_seconds)
+    votable = Need.TOOLS not in features.needs
+    steps: list[Step] = []
+    excluded: list[Excluded] = []
+    for rung in policy.rungs:
+        why = _why_not(rung, features, terms, cap)
+        if any(step.tier == rung.tier for step in steps):
+            why = "it stands lower on the ladder already"
+        if why is None:
+            steps.append(_step(rung, terms, votable=votable))
+        else:
+            excluded.append(Excluded(rung.tier, why))
+    return Plan(
+        ladder=policy.ladder,
+        steps=tuple(steps),
+        stream=terms.stream,
+        cost_cap_nanousd=cap,
+        deadline_seconds=deadline,
+        on_exhausted=policy.on_exhausted,
+        min_confidence=policy.min_confidence,
+        max_wait_seconds=policy.max_wait_seconds,
+        seed=terms.seed,
+        excluded=tuple(excluded),
+    )
+
+
+def _step(rung: Rung, terms: Terms, *, votable: bool) -> Step:
+    """One tier's place. ``votable`` says that text alone can tell two answers apart."""
+    checks = _in_order(terms.checks)
+    proven = any(check.weight is Weight.REQUIRED for check in checks)
+    if rung.samples > 1 and votable and not proven:
+        checks = _in_order((*checks, Check(AGREEMENT, Weight.SIGNAL)))
+    return Step(
+        tier=rung.tier,
+        checks=checks,
+        worst_cost_nanousd=(terms.worst_costs or {}).get(rung.tier, 0),
+        timeout_seconds=rung.timeout_seconds,
+        retries=rung.retries,
+        repairs=rung.repairs,
+        samples=rung.samples,
+    )
+
+
+def _in_order(checks: tuple[Check, ...]) -> tuple[Check, ...]:
+    """Gates before signals, each name once with the greatest weight it was given.
+
+    Agreement is a signal whatever was asked: it compares draws and cannot reject one of them.
+    """
+    weights: dict[str, Weight] = {}
+    for check in checks:
+        weight = Weight.SIGNAL if check.name == AGREEMENT else check.weight
+        weights[check.name] = min(weight, weights.get(check.name, weight), key=_WEIGHTS.index)
+    unordered = (Check(name, weight) for name, weight in weights.items())
+    return tuple(sorted(unordered, key=lambda check: check.weight is Weight.SIGNAL))
+
+
+def _why_not(rung: Rung, features: Features, terms: Terms, cap: int | None) -> str | None:
+    if terms.pinned is not None and rung.tier != terms.pinned:
+        return f"the request is pinned to {terms.pinned}"
+    if missing := sorted(need.value for need in features.needs & rung.lacks):
+        return f"cannot carry {', '.join(missing)}"
+    if rung.context_tokens is not None and features.total_tokens > rung.context_tokens:
+        return (
+            f"about {features.total_tokens} tokens do not fit its context of {rung.context_tokens}"
+        )
+    if cap is not None and rung.tier not in (terms.worst_costs or {}):
+        return "no price is known for it, and the request has a cost cap"
+    return None
+
+
+def _tighter(one: N | None, other: N | None) -> N | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)

@@ -1,0 +1,381 @@
+"""The nouns of rung: what a request, a plan, an attempt, a verdict and an outcome are.
+
+Everything here is frozen data from the standard library, so that one shape serves the engine, the
+ledger row and a replay. Money is integer nano-dollars (1e-9 USD). Times are seconds; fields named
+``*_at`` are offsets from the start of the request, never wall clock, so that a stored history
+replays to the same decisions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+# ------------------------------------------------------------------ requests
+
+
+class Role(StrEnum):
+    """Who speaks in a message."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+    TOOL = "tool"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A run of plain text inside a message."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """A part that only its own dialect can carry (an image, a tool call): kept, never read.
+
+    ``kind`` is the dialect's own name for it ("image_url", "tool_calls"); ``raw`` its JSON value.
+    """
+
+    kind: str
+    raw: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Role
+    parts: tuple[Text | Opaque, ...]
+
+    @property
+    def text(self) -> str:
+        """All plain text of the message, joined by new lines."""
+        return "\n".join(part.text for part in self.parts if isinstance(part, Text))
+
+
+class Need(StrEnum):
+    """What a request depends on. A tier that lacks one of them is not on the plan."""
+
+    IMAGES = "images"
+    AUDIO = "audio"
+    TOOLS = "tools"
+    LOGPROBS = "logprobs"
+    MANY_CHOICES = "many_choices"
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the caller wants the answer drawn; ``None`` leaves it to the tier."""
+
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaRequest:
+    """The JSON Schema that the caller's own request asks the answer to satisfy.
+
+    ``schema`` is ``None`` for "any JSON object". ``strict`` is the caller's own flag.
+    """
+
+    schema: Mapping[str, Any] | bool | None
+    name: str = "answer"
+    strict: bool = False
+
+
+class Lane(StrEnum):
+    """How much waiting the caller tolerates."""
+
+    INTERACTIVE = "interactive"
+    BACKGROUND = "background"
+    BATCH = "batch"
+
+
+@dataclass(frozen=True, slots=True)
+class Directions:
+    """What a caller may ask of the cascade itself, by headers or library arguments."""
+
+    ladder: str | None = None
+    tier: str | None = None
+    verify: tuple[str, ...] = ()
+    project: str | None = None
+    lane: Lane = Lane.INTERACTIVE
+    deadline_seconds: float | None = None
+    max_cost_nanousd: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, whatever dialect it came in.
+
+    ``body`` is the caller's own bytes in ``dialect`` (empty when built by the library): a tier that
+    speaks the same dialect is sent these bytes with only the model name exchanged.
+    """
+
+    id: str
+    dialect: str
+    messages: tuple[Message, ...]
+    model: str = ""
+    sampling: Sampling = Sampling()
+    schema: SchemaRequest | None = None
+    needs: frozenset[Need] = frozenset()
+    stream: bool = False
+    stream_usage: bool = False
+    body: bytes = b""
+    directions: Directions = Directions()
+
+    @property
+    def question(self) -> str:
+        """The text of the last user turn."""
+        for message in reversed(self.messages):
+            if message.role is Role.USER:
+                return message.text
+        return ""
+
+
+# ------------------------------------------------------------------ answers
+
+
+class Finish(StrEnum):
+    """Why a model stopped writing, in one vocabulary for all dialects."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    TOOL_CALLS = "tool_calls"
+    REFUSAL = "refusal"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a tier said.
+
+    ``body`` holds the provider's own bytes of a plain (non-stream) answer in ``dialect``, so that a
+    caller of that dialect gets them unchanged. ``tool_calls`` is the dialect's raw JSON list.
+    ``logprobs`` are natural logs, one per token written; empty where the tier has none.
+    """
+
+    text: str
+    finish: Finish = Finish.STOP
+    model: str = ""
+    refusal: str | None = None
+    tool_calls: tuple[Any, ...] = ()
+    logprobs: tuple[float, ...] = ()
+    dialect: str = ""
+    body: bytes = b""
+
+
+class UsageSource(StrEnum):
+    """Who counted the tokens."""
+
+    PROVIDER = "provider"
+    ESTIMATED = "estimated"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counters of one call. Cached and written tokens are *inside* ``input_tokens``."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    source: UsageSource = UsageSource.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """The price used for one attempt, in nano-dollars per million tokens, with where it came from.
+
+    ``tiered`` says that the source has further rules (context steps, web searches) which the
+    amount of an attempt includes and these plain figures do not show.
+    """
+
+    source: str
+    input_nanousd_per_mtok: int = 0
+    output_nanousd_per_mtok: int = 0
+    cache_read_nanousd_per_mtok: int | None = None
+    cache_write_nanousd_per_mtok: int | None = None
+    nanousd_per_second: int = 0
+    tiered: bool = False
+
+
+# ------------------------------------------------------------------ verdicts
+
+
+class Status(StrEnum):
+    """What a verifier concluded. Crashed, missing and unavailable checks abstain."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ABSTAINED = "abstained"
+
+
+class Trust(StrEnum):
+    """How hard it is for the checked answer to fake this verdict.
+
+    DATA: the answer was only data to a check outside its reach (a schema, a label set).
+    CODE: the check is the operator's own Python function. SELF: a signal the model itself gives.
+    """
+
+    DATA = "data"
+    CODE = "code"
+    SELF = "self"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One check of one attempt.
+
+    ``score`` is a signal's estimate that the answer is right, 0..1, ``None`` for gates.
+    ``at`` is when the check ended, in seconds since the request began.
+    """
+
+    verifier: str
+    status: Status
+    reason: str
+    trust: Trust = Trust.DATA
+    score: float | None = None
+    seconds: float = 0.0
+    at: float = 0.0
+
+
+class Weight(StrEnum):
+    """What a failed check may do: REQUIRED and IMPLIED gates reject, a SIGNAL lowers confidence.
+
+    REQUIRED was asked for by the caller or the configuration: an answer that fails it is never
+    served as a plain success. IMPLIED is hygiene (not empty, not cut off): it climbs while there is
+    a tier above, and flags the answer when there is none.
+    """
+
+    REQUIRED = "required"
+    IMPLIED = "implied"
+    SIGNAL = "signal"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A verifier's place on a plan, by name, so that a plan can be stored and replayed."""
+
+    name: str
+    weight: Weight
+
+
+# ------------------------------------------------------------------ errors of an attempt
+
+
+class Fault(StrEnum):
+    """Why a call to a tier gave no answer."""
+
+    CONNECT = "connect"
+    TIMEOUT = "timeout"
+    RATE_LIMITED = "rate_limited"
+    OVERLOADED = "overloaded"
+    SERVER_ERROR = "server_error"
+    INVALID_RESPONSE = "invalid_response"
+    CUT_STREAM = "cut_stream"
+    AUTH = "auth"
+    BILLING = "billing"
+    NOT_FOUND = "not_found"
+    CONTEXT_TOO_LONG = "context_too_long"
+    REJECTED = "rejected"
+    UNAVAILABLE = "unavailable"
+    CANCELLED = "cancelled"
+    INTERNAL = "internal"
+
+
+class EndedBy(StrEnum):
+    """Who ended an attempt or a request."""
+
+    UPSTREAM = "upstream"
+    CLIENT = "client"
+    GATEWAY = "gateway"
+    LIMIT = "limit"
+    INTERNAL = "internal"
+
+
+class Phase(StrEnum):
+    """How far it had come when it ended."""
+
+    PLAN = "plan"
+    LOAD = "load"
+    CONNECT = "connect"
+    HEADERS = "headers"
+    FIRST_TOKEN = "first_token"  # noqa: S105 a token of text, no secret
+    STREAM = "stream"
+    VERIFY = "verify"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an attempt has no answer: a message fit for the caller, free of keys.
+
+    ``retry_after_seconds`` is what the provider asked for; ``status`` its HTTP status, if any.
+    """
+
+    fault: Fault
+    message: str
+    status: int | None = None
+    retry_after_seconds: float | None = None
+
+
+# ------------------------------------------------------------------ attempts and outcomes
+
+
+class Kind(StrEnum):
+    """Why this call was made."""
+
+    FIRST = "first"
+    RETRY = "retry"
+    REPAIR = "repair"
+    SAMPLE = "sample"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call to one tier, whatever came of it.
+
+    ``started_at`` and ``ended_at`` are seconds since the request began; ``load_seconds`` is the
+    part of the call that a local model spent loading, ``first_token_seconds`` counts from the
+    call's start without that load. ``losses`` names what the request asked for and this tier's
+    dialect could not carry. ``released`` says that bytes of it have left: it is final.
+    """
+
+    id: str
+    tier: str
+    kind: Kind
+    started_at: float
+    ended_at: float
+    answer: Answer | None = None
+    failure: Failure | None = None
+    usage: Usage = Usage()
+    cost_nanousd: int = 0
+    price: Price | None = None
+    load_seconds: float = 0.0
+    first_token_seconds: float | None = None
+    ended_by: EndedBy = EndedBy.UPSTREAM
+    phase: Phase = Phase.DONE
+    verdicts: tuple[Verdict, ...] = ()
+    losses: tuple[str, ...] = ()
+    released: bool = False
+
+    def with_verdict(self, verdict: Verdict) -> Attempt:
+        """The same attempt with one more verdict."""
+        return replace(self, verdicts=(*self.verdicts, verdict))
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the call, load included."""
+        return self.ended_at - self.started_at
+
+
+History = tuple[Attempt, ...]

@@ -1,0 +1,259 @@
+"""The bill: what was asked, what it cost, what it would have cost, and what was thrown away.
+
+Every amount is an exact integer of nano-dollars, summed by the database from the rows themselves:
+the bill equals the ledger to the last digit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+from typing import Any
+
+from rung.core.money import exact
+from rung.core.stats import Rate
+from rung.ledger.store import Ledger
+
+
+class BillBy(StrEnum):
+    """What the bill can be split by. TIER and MODEL split attempts, the others requests."""
+
+    TIER = "tier"
+    MODEL = "model"
+    PROJECT = "project"
+    LANE = "lane"
+    DAY = "day"
+    LADDER = "ladder"
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Sums of the counters. Cached tokens are inside the input, reasoning inside the output."""
+
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    reasoning: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """What a set of attempts cost.
+
+    Wasted is what went into attempts that were not the one served. ``estimated`` is the share of
+    attempts with token counts whose counts are not the provider's own.
+    """
+
+    attempts: int
+    spend_nanousd: int
+    wasted_nanousd: int
+    wasted_seconds: float
+    tokens: Tokens
+    estimated: Rate
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """One baseline against the spend of those requests, and only those, for which it is known."""
+
+    name: str
+    requests: int
+    baseline_nanousd: int
+    spend_nanousd: int
+
+    @property
+    def saved_nanousd(self) -> int:
+        """What the cascade saved; negative where it cost more."""
+        return self.baseline_nanousd - self.spend_nanousd
+
+    @property
+    def savings(self) -> float | None:
+        """1 - spend / baseline; None against a baseline that costs nothing."""
+        if not self.baseline_nanousd:
+            return None
+        return float(1 - Fraction(self.spend_nanousd, self.baseline_nanousd))
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLine:
+    """The figures of a set of requests.
+
+    ``verified`` and ``unverified`` are the answered ones with and without a proof; ``flagged``,
+    part of the unverified, were served in spite of a failed check. ``exhausted`` counts those that
+    no tier passed, answered or not. ``escalation`` is among requests that began below the top of
+    their plan. ``fallbacks`` counts calls of another tier because of an error.
+    """
+
+    key: str | None
+    requests: int
+    answered: int
+    verified: int
+    unverified: int
+    flagged: int
+    exhausted: int
+    inbox: int
+    spend: Spend
+    escalation: Rate
+    fallbacks: int
+    median_seconds: float | None
+    p90_seconds: float | None
+    savings: tuple[Saving, ...]
+
+    @property
+    def blended_nanousd(self) -> int | None:
+        """Spend of all attempts a request, to the nearest nano-dollar."""
+        return round(Fraction(self.spend.spend_nanousd, self.requests)) if self.requests else None
+
+
+@dataclass(frozen=True, slots=True)
+class TierLine:
+    """The figures of the attempts at one tier, or with one model (None where none answered).
+
+    ``served`` is in requests, of all requests of the bill. ``passed`` is among the answers that a
+    gate judged: no gate failed, and every required one passed.
+    """
+
+    key: str | None
+    spend: Spend
+    failures: int
+    served: Rate
+    passed: Rate
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """The report over the requests that began in [``since_unix``, ``until_unix``)."""
+
+    since_unix: float | None
+    until_unix: float | None
+    by: BillBy | None
+    baseline: str | None
+    total: RequestLine
+    tiers: tuple[TierLine, ...]
+    lines: tuple[RequestLine, ...] | tuple[TierLine, ...]
+
+
+def bill(
+    ledger: Ledger,
+    *,
+    since_unix: float | None = None,
+    until_unix: float | None = None,
+    by: BillBy | None = None,
+    baseline: str | None = None,
+) -> Bill:
+    """Add the ledger up. Blocks: about a second for 100,000 requests.
+
+    ``baseline`` keeps one baseline only; RequestError where no request has one of that name.
+    """
+    # SQLAlchemy takes 0.4 s to import, which only those who ask for a bill should pay.
+    from rung.ledger.figures import Figures
+
+    with ledger.reading() as connection:
+        figures = Figures(connection, since_unix, until_unix, baseline)
+        (total,) = figures.by_request(None)
+        tiers = tuple(figures.by_attempt(BillBy.TIER, total.requests))
+        lines: tuple[RequestLine, ...] | tuple[TierLine, ...] = ()
+        if by is BillBy.TIER:
+            lines = tiers
+        elif by is BillBy.MODEL:
+            lines = tuple(figures.by_attempt(by, total.requests))
+        elif by is not None:
+            lines = tuple(figures.by_request(by))
+    return Bill(since_unix, until_unix, by, baseline, total, tiers, lines)
+
+
+# ------------------------------------------------------------------ as JSON
+
+
+def to_json(bill: Bill) -> dict[str, Any]:
+    """The bill as plain JSON values: amounts both as nano-dollars and as exact text in dollars."""
+    return {
+        "since_unix": bill.since_unix,
+        "until_unix": bill.until_unix,
+        "by": None if bill.by is None else bill.by.value,
+        "baseline": bill.baseline,
+        "total": _request_line(bill.total),
+        "tiers": [_tier_line(line) for line in bill.tiers],
+        "lines": [
+            _request_line(line) if isinstance(line, RequestLine) else _tier_line(line)
+            for line in bill.lines
+        ],
+    }
+
+
+def _request_line(line: RequestLine) -> dict[str, Any]:
+    return {
+        "key": line.key,
+        "requests": line.requests,
+        "answered": line.answered,
+        "verified": line.verified,
+        "unverified": line.unverified,
+        "flagged": line.flagged,
+        "exhausted": line.exhausted,
+        "inbox": line.inbox,
+        **_spend(line.spend),
+        **_money("blended", line.blended_nanousd),
+        "escalation": _rate(line.escalation),
+        "fallbacks": line.fallbacks,
+        "median_seconds": line.median_seconds,
+        "p90_seconds": line.p90_seconds,
+        "savings": [_saving(saving) for saving in line.savings],
+    }
+
+
+def _tier_line(line: TierLine) -> dict[str, Any]:
+    return {
+        "key": line.key,
+        **_spend(line.spend),
+        "failures": line.failures,
+        "served": _rate(line.served),
+        "passed": _rate(line.passed),
+    }
+
+
+def _spend(spend: Spend) -> dict[str, Any]:
+    tokens = spend.tokens
+    return {
+        "attempts": spend.attempts,
+        **_money("spend", spend.spend_nanousd),
+        **_money("wasted", spend.wasted_nanousd),
+        "wasted_seconds": spend.wasted_seconds,
+        "tokens": {
+            "input": tokens.input,
+            "output": tokens.output,
+            "cache_read": tokens.cache_read,
+            "cache_write": tokens.cache_write,
+            "reasoning": tokens.reasoning,
+        },
+        "estimated": _rate(spend.estimated),
+    }
+
+
+def _saving(saving: Saving) -> dict[str, Any]:
+    return {
+        "name": saving.name,
+        "requests": saving.requests,
+        **_money("baseline", saving.baseline_nanousd),
+        **_money("spend", saving.spend_nanousd),
+        **_money("saved", saving.saved_nanousd),
+        "share": saving.savings,
+    }
+
+
+def _money(name: str, nanousd: int | None) -> dict[str, Any]:
+    return {
+        f"{name}_nanousd": nanousd,
+        f"{name}_usd": None if nanousd is None else exact(nanousd),
+    }
+
+
+def _rate(rate: Rate) -> dict[str, Any]:
+    return {
+        "hits": rate.hits,
+        "trials": rate.trials,
+        "value": rate.value,
+        "low": rate.low,
+        "high": rate.high,
+    }

@@ -1,0 +1,282 @@
+"""Outcomes to rows (`stored` has the way back).
+
+Nothing that a provider or a caller wrote may keep a paid request off the ledger: text that UTF-8 or
+a database cannot hold is replaced, times that are no numbers are dropped, absurd counters capped.
+Money is never touched.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from hashlib import sha256
+from importlib.metadata import version
+from typing import Any, Final
+
+import msgspec
+
+from rung.core.engine import Accept, Exhausted
+from rung.core.features import features
+from rung.core.outcome import Outcome
+from rung.core.plan import Step
+from rung.core.types import (
+    Answer,
+    Attempt,
+    Failure,
+    Status,
+    Weight,
+)
+from rung.core.vote import canonical
+
+MOST_COUNT: Final = 10**12
+"""A counter above this is a lying server's; capped, so that no sum can overflow 64 bits."""
+
+HASH_PREFIX: Final = "sha256:"
+"""Begins the text of a stored answer: two such texts are equal exactly when the answers agreed."""
+
+Row = Mapping[str, Any]
+
+_encoder = msgspec.json.Encoder(enc_hook=str)
+
+
+@dataclass(slots=True)
+class Rows:
+    """One or more outcomes as rows, by table."""
+
+    requests: list[Row] = field(default_factory=list)
+    attempts: list[Row] = field(default_factory=list)
+    verdicts: list[Row] = field(default_factory=list)
+    baselines: list[Row] = field(default_factory=list)
+    inbox: list[Row] = field(default_factory=list)
+
+    def extend(self, other: Rows) -> None:
+        """Add all rows of ``other``."""
+        for table in Rows.__slots__:
+            getattr(self, table).extend(getattr(other, table))
+
+
+# ------------------------------------------------------------------ to rows
+
+
+def encode(outcome: Outcome) -> Rows:
+    """The rows of one outcome."""
+    rows = Rows(requests=[_request_row(outcome)])
+    name = clean(outcome.request.id)
+    steps = {step.tier: (index, step) for index, step in enumerate(outcome.plan.steps)}
+    for position, attempt in enumerate(outcome.attempts):
+        index, step = steps.get(attempt.tier, (None, None))
+        place = {"request_id": name, "position": position, "step": index}
+        rows.attempts.append(_attempt_row(attempt) | place | {"gates": _gates(attempt, step)})
+        rows.verdicts.extend(_verdict_rows(attempt, step, name, position))
+    for baseline, cost in outcome.baselines.items():
+        rows.baselines.append({"request_id": name, "name": clean(baseline), "cost_nanousd": cost})
+    if outcome.inbox:
+        rows.inbox.append(_inbox_row(outcome, name))
+    return rows
+
+
+def _request_row(outcome: Outcome) -> Row:
+    request, decision = outcome.request, outcome.decision
+    exhausted = isinstance(decision, Exhausted)
+    body = request.body or _json(request.messages).encode()
+    return {
+        "id": clean(request.id),
+        "started_unix": _number(outcome.started_unix) or 0.0,
+        "seconds": max(_number(outcome.seconds) or 0.0, 0.0),
+        "project": _optional(request.directions.project),
+        "lane": request.directions.lane.value,
+        "ladder": clean(outcome.plan.ladder),
+        "dialect": clean(request.dialect),
+        "requested_model": clean(request.model),
+        "streamed": request.stream,
+        "body_sha256": sha256(body).hexdigest(),
+        "body_bytes": len(body),
+        "input_tokens_estimate": features(request).input_tokens,
+        "needs": ",".join(sorted(request.needs)),
+        "plan_json": _json(outcome.plan),
+        "steps": len(outcome.plan.steps),
+        "decision": None if decision is None else "exhausted" if exhausted else "accept",
+        "decision_reason": decision.reason.value if isinstance(decision, Exhausted) else None,
+        "decision_index": _chosen(decision),
+        "served_attempt": outcome.served,
+        "verified": outcome.verified,
+        "escalated": outcome.escalated,
+        "cost_nanousd": outcome.cost_nanousd,
+        "ended_by": outcome.ended_by.value,
+        "phase": outcome.phase.value,
+        "inbox": outcome.inbox,
+        "rung_version": rung_version(),
+    }
+
+
+def _chosen(decision: Accept | Exhausted | None) -> int | None:
+    match decision:
+        case Accept(index=index):
+            return index
+        case Exhausted(best=best):
+            return best
+        case None:
+            return None
+
+
+def _gates(attempt: Attempt, step: Step | None) -> str | None:
+    """What the gates said together, None where they could not: none there, not run, abstained."""
+    if attempt.answer is None or step is None:
+        return None
+    said = {verdict.verifier: verdict.status for verdict in attempt.verdicts}
+    gates = [check for check in step.checks if check.weight is not Weight.SIGNAL]
+    if any(said.get(check.name) is Status.FAILED for check in gates):
+        return "failed"
+    required = [check for check in gates if check.weight is Weight.REQUIRED]
+    if any(said.get(check.name) is not Status.PASSED for check in required):
+        return None
+    return "passed" if any(said.get(check.name) is Status.PASSED for check in gates) else None
+
+
+def _attempt_row(attempt: Attempt) -> dict[str, Any]:
+    usage = attempt.usage
+    return (
+        _answer_columns(attempt.answer)
+        | _failure_columns(attempt.failure)
+        | {
+            "id": clean(attempt.id),
+            "tier": clean(attempt.tier),
+            "kind": attempt.kind.value,
+            "started_at": _number(attempt.started_at) or 0.0,
+            "ended_at": _number(attempt.ended_at) or 0.0,
+            "load_seconds": _number(attempt.load_seconds) or 0.0,
+            "first_token_seconds": _number(attempt.first_token_seconds),
+            "input_tokens": _count(usage.input_tokens),
+            "output_tokens": _count(usage.output_tokens),
+            "cache_read_tokens": _count(usage.cache_read_tokens),
+            "cache_write_tokens": _count(usage.cache_write_tokens),
+            "reasoning_tokens": _count(usage.reasoning_tokens),
+            "usage_source": usage.source.value,
+            "cost_nanousd": attempt.cost_nanousd,
+            "price_source": None if attempt.price is None else clean(attempt.price.source),
+            "price_json": None if attempt.price is None else _json(attempt.price),
+            "ended_by": attempt.ended_by.value,
+            "phase": attempt.phase.value,
+            "released": attempt.released,
+            "losses_json": _json(attempt.losses),
+        }
+    )
+
+
+def _answer_columns(answer: Answer | None) -> dict[str, Any]:
+    if answer is None:
+        return dict.fromkeys(("model", "finish", "answer_sha256", "answer_bytes"))
+    return {
+        "model": clean(answer.model),
+        "finish": answer.finish.value,
+        "answer_sha256": _hash_of(answer),
+        "answer_bytes": len(answer.text.encode("utf-8", "surrogatepass")),
+    }
+
+
+def _hash_of(answer: Answer) -> str:
+    if answer.text.startswith(HASH_PREFIX):  # read from a ledger: already a hash
+        return answer.text.removeprefix(HASH_PREFIX)
+    return sha256(canonical(answer.text).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _failure_columns(failure: Failure | None) -> dict[str, Any]:
+    if failure is None:
+        return dict.fromkeys(
+            ("failure_fault", "failure_message", "failure_status", "retry_after_seconds")
+        )
+    return {
+        "failure_fault": failure.fault.value,
+        "failure_message": clean(failure.message),
+        "failure_status": failure.status,
+        "retry_after_seconds": _number(failure.retry_after_seconds),
+    }
+
+
+def _verdict_rows(
+    attempt: Attempt, step: Step | None, request_id: str, attempt_position: int
+) -> Iterable[Row]:
+    weights = {} if step is None else {check.name: check.weight.value for check in step.checks}
+    for position, verdict in enumerate(attempt.verdicts):
+        yield {
+            "request_id": request_id,
+            "attempt_position": attempt_position,
+            "position": position,
+            "verifier": clean(verdict.verifier),
+            "weight": weights.get(verdict.verifier),
+            "status": verdict.status.value,
+            "reason": clean(verdict.reason),
+            "trust": verdict.trust.value,
+            "score": _number(verdict.score),
+            "seconds": _number(verdict.seconds) or 0.0,
+            "at": _number(verdict.at) or 0.0,
+        }
+
+
+def _inbox_row(outcome: Outcome, request_id: str) -> Row:
+    request = outcome.request
+    asked = {"messages": request.messages, "schema": request.schema, "model": request.model}
+    answers = [
+        {
+            "attempt": attempt.id,
+            "tier": attempt.tier,
+            "text": attempt.answer.text,
+            "refusal": attempt.answer.refusal,
+            "tool_calls": attempt.answer.tool_calls,
+            "verdicts": attempt.verdicts,
+        }
+        for attempt in outcome.attempts
+        if attempt.answer is not None
+    ]
+    return {
+        "request_id": request_id,
+        "created_unix": (_number(outcome.started_unix) or 0.0) + (_number(outcome.seconds) or 0.0),
+        "state": "open",
+        "request_json": _json(asked),
+        "answers_json": _json(answers),
+    }
+
+
+# ------------------------------------------------------------------ what a column can hold
+
+
+def clean(text: str) -> str:
+    """``text`` without what UTF-8 (lone surrogates) or a database (NUL) cannot hold."""
+    if "\0" in text:
+        text = text.replace("\0", "\N{SYMBOL FOR NULL}")
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def _optional(text: str | None) -> str | None:
+    return None if text is None else clean(text)
+
+
+def _count(count: int) -> int:
+    return min(max(count, 0), MOST_COUNT)
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else value
+
+
+def _json(value: object) -> str:
+    try:
+        return _encoder.encode(value).decode()
+    except UnicodeEncodeError:
+        plain = msgspec.to_builtins(value, enc_hook=str)
+        return clean(json.dumps(plain, ensure_ascii=False))
+
+
+@lru_cache(maxsize=1)
+def rung_version() -> str:
+    """The installed version, written on every row."""
+    return version("rung")

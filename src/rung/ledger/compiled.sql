@@ -1,0 +1,200 @@
+-- create requests
+CREATE TABLE requests (
+	id VARCHAR NOT NULL,
+	started_unix FLOAT NOT NULL,
+	seconds FLOAT NOT NULL,
+	project TEXT,
+	lane VARCHAR NOT NULL,
+	ladder TEXT NOT NULL,
+	dialect TEXT NOT NULL,
+	requested_model TEXT NOT NULL,
+	streamed BOOLEAN NOT NULL,
+	body_sha256 VARCHAR(64) NOT NULL,
+	body_bytes BIGINT NOT NULL,
+	input_tokens_estimate BIGINT NOT NULL,
+	needs TEXT NOT NULL,
+	plan_json TEXT NOT NULL,
+	steps INTEGER NOT NULL,
+	decision VARCHAR,
+	decision_reason VARCHAR,
+	decision_index INTEGER,
+	served_attempt INTEGER,
+	verified BOOLEAN,
+	escalated BOOLEAN NOT NULL,
+	cost_nanousd BIGINT NOT NULL,
+	ended_by VARCHAR NOT NULL,
+	phase VARCHAR NOT NULL,
+	inbox BOOLEAN NOT NULL,
+	rung_version VARCHAR NOT NULL,
+	PRIMARY KEY (id),
+	CONSTRAINT lane_is_known CHECK (lane IN ('interactive', 'background', 'batch')),
+	CONSTRAINT decision_is_known CHECK (decision IN ('accept', 'exhausted')),
+	CONSTRAINT ended_by_is_known CHECK (ended_by IN ('upstream', 'client', 'gateway', 'limit', 'internal')),
+	CONSTRAINT started_unix_not_negative CHECK (started_unix >= 0),
+	CONSTRAINT seconds_not_negative CHECK (seconds >= 0),
+	CONSTRAINT body_bytes_not_negative CHECK (body_bytes >= 0),
+	CONSTRAINT input_tokens_estimate_not_negative CHECK (input_tokens_estimate >= 0),
+	CONSTRAINT steps_not_negative CHECK (steps >= 0),
+	CONSTRAINT served_attempt_not_negative CHECK (served_attempt >= 0),
+	CONSTRAINT cost_nanousd_not_negative CHECK (cost_nanousd >= 0)
+);
+
+-- create requests_by_start
+CREATE INDEX requests_by_start ON requests (started_unix);
+
+-- create attempts
+CREATE TABLE attempts (
+	request_id VARCHAR NOT NULL,
+	position INTEGER NOT NULL,
+	id VARCHAR NOT NULL,
+	tier TEXT NOT NULL,
+	step INTEGER,
+	model TEXT,
+	kind VARCHAR NOT NULL,
+	started_at FLOAT NOT NULL,
+	ended_at FLOAT NOT NULL,
+	load_seconds FLOAT NOT NULL,
+	first_token_seconds FLOAT,
+	failure_fault VARCHAR,
+	failure_message TEXT,
+	failure_status INTEGER,
+	retry_after_seconds FLOAT,
+	finish VARCHAR,
+	answer_sha256 VARCHAR(64),
+	answer_bytes BIGINT,
+	gates VARCHAR,
+	input_tokens BIGINT NOT NULL,
+	output_tokens BIGINT NOT NULL,
+	cache_read_tokens BIGINT NOT NULL,
+	cache_write_tokens BIGINT NOT NULL,
+	reasoning_tokens BIGINT NOT NULL,
+	usage_source VARCHAR NOT NULL,
+	cost_nanousd BIGINT NOT NULL,
+	price_source TEXT,
+	price_json TEXT,
+	ended_by VARCHAR NOT NULL,
+	phase VARCHAR NOT NULL,
+	released BOOLEAN NOT NULL,
+	losses_json TEXT NOT NULL,
+	PRIMARY KEY (request_id, position),
+	CONSTRAINT kind_is_known CHECK (kind IN ('first', 'retry', 'repair', 'sample')),
+	CONSTRAINT gates_is_known CHECK (gates IN ('passed', 'failed')),
+	CONSTRAINT usage_source_is_known CHECK (usage_source IN ('provider', 'estimated', 'none')),
+	CONSTRAINT ended_by_is_known CHECK (ended_by IN ('upstream', 'client', 'gateway', 'limit', 'internal')),
+	CONSTRAINT position_not_negative CHECK (position >= 0),
+	CONSTRAINT answer_bytes_not_negative CHECK (answer_bytes >= 0),
+	CONSTRAINT input_tokens_not_negative CHECK (input_tokens >= 0),
+	CONSTRAINT output_tokens_not_negative CHECK (output_tokens >= 0),
+	CONSTRAINT cache_read_tokens_not_negative CHECK (cache_read_tokens >= 0),
+	CONSTRAINT cache_write_tokens_not_negative CHECK (cache_write_tokens >= 0),
+	CONSTRAINT reasoning_tokens_not_negative CHECK (reasoning_tokens >= 0),
+	CONSTRAINT cost_nanousd_not_negative CHECK (cost_nanousd >= 0),
+	FOREIGN KEY(request_id) REFERENCES requests (id) ON DELETE CASCADE,
+	UNIQUE (id)
+)
+ WITHOUT ROWID;
+
+-- create baselines
+CREATE TABLE baselines (
+	request_id VARCHAR NOT NULL,
+	name TEXT NOT NULL,
+	cost_nanousd BIGINT NOT NULL,
+	PRIMARY KEY (request_id, name),
+	CONSTRAINT cost_nanousd_not_negative CHECK (cost_nanousd >= 0),
+	FOREIGN KEY(request_id) REFERENCES requests (id) ON DELETE CASCADE
+)
+ WITHOUT ROWID;
+
+-- create inbox
+CREATE TABLE inbox (
+	request_id VARCHAR NOT NULL,
+	created_unix FLOAT NOT NULL,
+	state VARCHAR NOT NULL,
+	request_json TEXT NOT NULL,
+	answers_json TEXT NOT NULL,
+	PRIMARY KEY (request_id),
+	CONSTRAINT state_is_known CHECK (state IN ('open', 'answered', 'dismissed')),
+	FOREIGN KEY(request_id) REFERENCES requests (id) ON DELETE CASCADE
+);
+
+-- create verdicts
+CREATE TABLE verdicts (
+	request_id VARCHAR NOT NULL,
+	attempt_position INTEGER NOT NULL,
+	position INTEGER NOT NULL,
+	verifier TEXT NOT NULL,
+	weight VARCHAR,
+	status VARCHAR NOT NULL,
+	reason TEXT NOT NULL,
+	trust VARCHAR NOT NULL,
+	score FLOAT,
+	seconds FLOAT NOT NULL,
+	at FLOAT NOT NULL,
+	PRIMARY KEY (request_id, attempt_position, position),
+	FOREIGN KEY(request_id, attempt_position) REFERENCES attempts (request_id, position) ON DELETE CASCADE,
+	CONSTRAINT weight_is_known CHECK (weight IN ('required', 'implied', 'signal')),
+	CONSTRAINT status_is_known CHECK (status IN ('passed', 'failed', 'abstained')),
+	CONSTRAINT trust_is_known CHECK (trust IN ('data', 'code', 'self')),
+	CONSTRAINT position_not_negative CHECK (position >= 0)
+)
+ WITHOUT ROWID;
+
+-- insert requests
+INSERT INTO requests (id, started_unix, seconds, project, lane, ladder, dialect, requested_model, streamed, body_sha256, body_bytes, input_tokens_estimate, needs, plan_json, steps, decision, decision_reason, decision_index, served_attempt, verified, escalated, cost_nanousd, ended_by, phase, inbox, rung_version) VALUES (:id, :started_unix, :seconds, :project, :lane, :ladder, :dialect, :requested_model, :streamed, :body_sha256, :body_bytes, :input_tokens_estimate, :needs, :plan_json, :steps, :decision, :decision_reason, :decision_index, :served_attempt, :verified, :escalated, :cost_nanousd, :ended_by, :phase, :inbox, :rung_version);
+
+-- insert attempts
+INSERT INTO attempts (request_id, position, id, tier, step, model, kind, started_at, ended_at, load_seconds, first_token_seconds, failure_fault, failure_message, failure_status, retry_after_seconds, finish, answer_sha256, answer_bytes, gates, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, usage_source, cost_nanousd, price_source, price_json, ended_by, phase, released, losses_json) VALUES (:request_id, :position, :id, :tier, :step, :model, :kind, :started_at, :ended_at, :load_seconds, :first_token_seconds, :failure_fault, :failure_message, :failure_status, :retry_after_seconds, :finish, :answer_sha256, :answer_bytes, :gates, :input_tokens, :output_tokens, :cache_read_tokens, :cache_write_tokens, :reasoning_tokens, :usage_source, :cost_nanousd, :price_source, :price_json, :ended_by, :phase, :released, :losses_json);
+
+-- insert baselines
+INSERT INTO baselines (request_id, name, cost_nanousd) VALUES (:request_id, :name, :cost_nanousd);
+
+-- insert inbox
+INSERT INTO inbox (request_id, created_unix, state, request_json, answers_json) VALUES (:request_id, :created_unix, :state, :request_json, :answers_json);
+
+-- insert verdicts
+INSERT INTO verdicts (request_id, attempt_position, position, verifier, weight, status, reason, trust, score, seconds, at) VALUES (:request_id, :attempt_position, :position, :verifier, :weight, :status, :reason, :trust, :score, :seconds, :at);
+
+-- requests of
+SELECT requests.id, requests.started_unix, requests.seconds, requests.project, requests.lane, requests.ladder, requests.dialect, requests.requested_model, requests.streamed, requests.body_sha256, requests.body_bytes, requests.input_tokens_estimate, requests.needs, requests.plan_json, requests.steps, requests.decision, requests.decision_reason, requests.decision_index, requests.served_attempt, requests.verified, requests.escalated, requests.cost_nanousd, requests.ended_by, requests.phase, requests.inbox, requests.rung_version
+FROM requests
+WHERE requests.id IN (SELECT anon_1.value
+FROM json_each(:ids) AS anon_1) ORDER BY requests.id;
+
+-- attempts of
+SELECT attempts.request_id, attempts.position, attempts.id, attempts.tier, attempts.step, attempts.model, attempts.kind, attempts.started_at, attempts.ended_at, attempts.load_seconds, attempts.first_token_seconds, attempts.failure_fault, attempts.failure_message, attempts.failure_status, attempts.retry_after_seconds, attempts.finish, attempts.answer_sha256, attempts.answer_bytes, attempts.gates, attempts.input_tokens, attempts.output_tokens, attempts.cache_read_tokens, attempts.cache_write_tokens, attempts.reasoning_tokens, attempts.usage_source, attempts.cost_nanousd, attempts.price_source, attempts.price_json, attempts.ended_by, attempts.phase, attempts.released, attempts.losses_json
+FROM attempts
+WHERE attempts.request_id IN (SELECT anon_1.value
+FROM json_each(:ids) AS anon_1) ORDER BY attempts.request_id, attempts.position;
+
+-- verdicts of
+SELECT verdicts.request_id, verdicts.attempt_position, verdicts.position, verdicts.verifier, verdicts.weight, verdicts.status, verdicts.reason, verdicts.trust, verdicts.score, verdicts.seconds, verdicts.at
+FROM verdicts
+WHERE verdicts.request_id IN (SELECT anon_1.value
+FROM json_each(:ids) AS anon_1) ORDER BY verdicts.request_id, verdicts.attempt_position, verdicts.position;
+
+-- baselines of
+SELECT baselines.request_id, baselines.name, baselines.cost_nanousd
+FROM baselines
+WHERE baselines.request_id IN (SELECT anon_1.value
+FROM json_each(:ids) AS anon_1) ORDER BY baselines.request_id, baselines.name;
+
+-- newest
+SELECT requests.id
+FROM requests ORDER BY requests.started_unix DESC, requests.id DESC
+ LIMIT :limit OFFSET 0;
+
+-- ids between
+SELECT requests.id
+FROM requests
+WHERE requests.id >= :low AND requests.id < :high ORDER BY requests.id
+ LIMIT :limit OFFSET 0;
+
+-- ids before
+SELECT requests.id
+FROM requests
+WHERE requests.id < :low ORDER BY requests.id DESC
+ LIMIT :limit OFFSET 0;
+
+-- inbox items
+SELECT inbox.request_id, inbox.created_unix, inbox.state
+FROM inbox ORDER BY inbox.created_unix, inbox.request_id;

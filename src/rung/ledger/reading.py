@@ -1,0 +1,103 @@
+"""Looking outcomes up. Every function reads one consistent moment of the ledger."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from rung.core.errors import LedgerError, RequestError
+from rung.ledger.codec import Row, clean
+from rung.ledger.schema import statements
+from rung.ledger.stored import StoredOutcome, decode
+
+LAST: Final = "last"
+"""Stands for the newest request where an id is asked for."""
+
+NEAR: Final = 3
+LONGEST_ID: Final = 200
+_HIGHEST = "\U0010ffff"
+
+
+@dataclass(frozen=True, slots=True)
+class InboxItem:
+    """A request that waits, or waited, for a human. ``state``: open, answered or dismissed."""
+
+    request_id: str
+    created_unix: float
+    state: str
+
+
+def find(connection: sqlite3.Connection, prefix: str) -> StoredOutcome:
+    """The one request whose id begins with ``prefix``, or the newest for ``"last"``.
+
+    Raises RequestError (404) that names near ids where there is none, or more than one.
+    """
+    wanted = clean(prefix[:LONGEST_ID])
+    if wanted == LAST:
+        found = _ids(connection, "newest", limit=1)
+        if not found:
+            raise RequestError("The ledger holds no requests yet.", status=404, param="id")
+        return _load(connection, found)[0]
+    found = _ids(connection, "ids between", low=wanted, high=wanted + _HIGHEST, limit=NEAR + 1)
+    if wanted and (len(found) == 1 or wanted in found):
+        return _load(connection, [wanted] if wanted in found else found)[0]
+    if found:
+        listed = ", ".join(found[:NEAR])
+        more = " and more" if len(found) > NEAR else ""
+        said = f"{wanted!r} begins several ids: {listed}{more}."
+    else:
+        near = _near(connection, wanted)
+        said = f"No request {wanted!r}." + (f" Near ids: {', '.join(near)}." if near else "")
+    raise RequestError(said, status=404, param="id", fix="rung explain last shows the newest.")
+
+
+def recent(connection: sqlite3.Connection, limit: int) -> list[StoredOutcome]:
+    """The newest requests, newest first."""
+    return _load(connection, _ids(connection, "newest", limit=max(limit, 0)))
+
+
+def inbox_items(connection: sqlite3.Connection) -> list[InboxItem]:
+    """All that was ever queued for a human, oldest first."""
+    rows = connection.execute(_sql("inbox items"))
+    return [InboxItem(row["request_id"], row["created_unix"], row["state"]) for row in rows]
+
+
+@lru_cache
+def _sql(name: str) -> str:
+    return statements()[name]
+
+
+def _ids(connection: sqlite3.Connection, statement: str, **values: str | int) -> list[str]:
+    return [name for (name,) in connection.execute(_sql(statement), values)]
+
+
+def _near(connection: sqlite3.Connection, wanted: str) -> list[str]:
+    """The ids that would stand beside ``wanted`` in order."""
+    above = _ids(connection, "ids between", low=wanted, high=_HIGHEST, limit=NEAR)
+    below = _ids(connection, "ids before", low=wanted, limit=NEAR)
+    return sorted((above + below)[:NEAR])
+
+
+def _load(connection: sqlite3.Connection, ids: Sequence[str]) -> list[StoredOutcome]:
+    """The outcomes of ``ids``, in that order, in four statements however many they are."""
+    chosen = {"ids": json.dumps(ids)}
+    requests = {row["id"]: row for row in connection.execute(_sql("requests of"), chosen)}
+    parts: dict[str, dict[str, list[Row]]] = {}
+    for table in ("attempts", "verdicts", "baselines"):
+        grouped = parts[table] = {}
+        for row in connection.execute(_sql(f"{table} of"), chosen):
+            grouped.setdefault(row["request_id"], []).append(row)
+    loaded = []
+    for name in ids:
+        of = [parts[table].get(name, []) for table in ("attempts", "verdicts", "baselines")]
+        try:
+            loaded.append(decode(requests[name], *of))
+        except ValueError as error:
+            raise LedgerError(
+                f"The ledger's row {name} cannot be read: {error}.", fix="upgrade rung."
+            ) from error
+    return loaded

@@ -1,0 +1,191 @@
+"""Rows back to what a person or a replay needs: the real plan and history, answers as hashes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from rung.core.engine import Accept, Exhausted, Exhaustion
+from rung.core.plan import Plan
+from rung.core.types import (
+    Answer,
+    Attempt,
+    EndedBy,
+    Failure,
+    Fault,
+    Finish,
+    History,
+    Kind,
+    Need,
+    Phase,
+    Price,
+    Status,
+    Trust,
+    Usage,
+    UsageSource,
+    Verdict,
+)
+from rung.ledger.codec import HASH_PREFIX, Row
+
+_plans = msgspec.json.Decoder(Plan)
+_prices = msgspec.json.Decoder(Price)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRequest:
+    """What the ledger keeps of a request: sizes, a hash, names. Never its text."""
+
+    id: str
+    dialect: str
+    model: str
+    streamed: bool
+    project: str | None
+    lane: str
+    body_sha256: str
+    body_bytes: int
+    input_tokens_estimate: int
+    needs: frozenset[Need]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredOutcome:
+    """An outcome as the ledger has it: the real plan and history, answers only as hashes.
+
+    ``answer_bytes`` holds the size of each attempt's answer, ``None`` where it had none.
+    """
+
+    request: StoredRequest
+    plan: Plan
+    history: History
+    decision: Accept | Exhausted | None
+    served: int | None
+    verified: bool | None
+    escalated: bool
+    cost_nanousd: int
+    started_unix: float
+    seconds: float
+    ended_by: EndedBy
+    phase: Phase
+    baselines: Mapping[str, int]
+    inbox: bool
+    rung_version: str
+    answer_bytes: tuple[int | None, ...]
+
+
+def decode(
+    request: Row, attempts: Iterable[Row], verdicts: Iterable[Row], baselines: Iterable[Row]
+) -> StoredOutcome:
+    """One outcome from its rows, attempts and verdicts in their order.
+
+    Raises ValueError (msgspec's errors are such) for words that this version does not know.
+    """
+    given: dict[int, list[Verdict]] = {}
+    for row in verdicts:
+        given.setdefault(row["attempt_position"], []).append(_verdict(row))
+    listed = list(attempts)
+    verified = None if request["verified"] is None else bool(request["verified"])
+    return StoredOutcome(
+        request=_stored_request(request),
+        plan=_plans.decode(request["plan_json"]),
+        history=tuple(_attempt(row, given.get(row["position"], [])) for row in listed),
+        decision=_decision(request, verified),
+        served=request["served_attempt"],
+        verified=verified,
+        escalated=bool(request["escalated"]),
+        cost_nanousd=request["cost_nanousd"],
+        started_unix=request["started_unix"],
+        seconds=request["seconds"],
+        ended_by=EndedBy(request["ended_by"]),
+        phase=Phase(request["phase"]),
+        baselines={row["name"]: row["cost_nanousd"] for row in baselines},
+        inbox=bool(request["inbox"]),
+        rung_version=request["rung_version"],
+        answer_bytes=tuple(row["answer_bytes"] for row in listed),
+    )
+
+
+def _stored_request(row: Row) -> StoredRequest:
+    return StoredRequest(
+        id=row["id"],
+        dialect=row["dialect"],
+        model=row["requested_model"],
+        streamed=bool(row["streamed"]),
+        project=row["project"],
+        lane=row["lane"],
+        body_sha256=row["body_sha256"],
+        body_bytes=row["body_bytes"],
+        input_tokens_estimate=row["input_tokens_estimate"],
+        needs=frozenset(Need(need) for need in row["needs"].split(",") if need),
+    )
+
+
+def _decision(row: Row, verified: bool | None) -> Accept | Exhausted | None:
+    match row["decision"]:
+        case "accept":
+            return Accept(row["decision_index"], verified)
+        case "exhausted":
+            return Exhausted(Exhaustion(row["decision_reason"]), row["decision_index"])
+        case _:
+            return None
+
+
+def _attempt(row: Row, verdicts: list[Verdict]) -> Attempt:
+    return Attempt(
+        id=row["id"],
+        tier=row["tier"],
+        kind=Kind(row["kind"]),
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+        answer=_answer(row),
+        failure=_failure(row),
+        usage=Usage(
+            row["input_tokens"],
+            row["output_tokens"],
+            row["cache_read_tokens"],
+            row["cache_write_tokens"],
+            row["reasoning_tokens"],
+            UsageSource(row["usage_source"]),
+        ),
+        cost_nanousd=row["cost_nanousd"],
+        price=None if row["price_json"] is None else _prices.decode(row["price_json"]),
+        load_seconds=row["load_seconds"],
+        first_token_seconds=row["first_token_seconds"],
+        ended_by=EndedBy(row["ended_by"]),
+        phase=Phase(row["phase"]),
+        verdicts=tuple(verdicts),
+        losses=tuple(json.loads(row["losses_json"])),
+        released=bool(row["released"]),
+    )
+
+
+def _answer(row: Row) -> Answer | None:
+    if row["answer_sha256"] is None:
+        return None
+    text = HASH_PREFIX + row["answer_sha256"]
+    return Answer(text, finish=Finish(row["finish"]), model=row["model"])
+
+
+def _failure(row: Row) -> Failure | None:
+    if row["failure_fault"] is None:
+        return None
+    return Failure(
+        Fault(row["failure_fault"]),
+        row["failure_message"],
+        row["failure_status"],
+        row["retry_after_seconds"],
+    )
+
+
+def _verdict(row: Row) -> Verdict:
+    return Verdict(
+        verifier=row["verifier"],
+        status=Status(row["status"]),
+        reason=row["reason"],
+        trust=Trust(row["trust"]),
+        score=row["score"],
+        seconds=row["seconds"],
+        at=row["at"],
+    )

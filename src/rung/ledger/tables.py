@@ -1,0 +1,174 @@
+"""The ledger's tables: the one source of its schema.
+
+Money is integer nano-dollars, times are seconds, ``*_unix`` counts from 1970 UTC, other ``*_at``
+from the start of the request. No prompt or answer is stored, only hashes and sizes; the inbox alone
+keeps text, since a human has to read it there.
+
+Sets of words that money or proof rests on are checked by the database. Those that grow with every
+provider (faults, phases, finishes) are not: SQLite would have to copy the table for each new word.
+
+What is needed at start-up is compiled into ``compiled.sql`` (see `statements`), because SQLAlchemy
+takes 0.4 s to import.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+from rung.core.types import EndedBy, Kind, Lane, Status, Trust, UsageSource, Weight
+
+metadata = MetaData()
+
+
+def _one_of(column: str, values: type[StrEnum] | tuple[str, ...]) -> CheckConstraint:
+    listed = ", ".join(f"'{value!s}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_is_known")
+
+
+def _not_negative(*columns: str) -> list[CheckConstraint]:
+    return [CheckConstraint(f"{column} >= 0", name=f"{column}_not_negative") for column in columns]
+
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("started_unix", Float, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("project", Text),
+    Column("lane", String, nullable=False),
+    Column("ladder", Text, nullable=False),
+    Column("dialect", Text, nullable=False),
+    Column("requested_model", Text, nullable=False),
+    Column("streamed", Boolean, nullable=False),
+    Column("body_sha256", String(64), nullable=False),
+    Column("body_bytes", BigInteger, nullable=False),
+    Column("input_tokens_estimate", BigInteger, nullable=False),
+    Column("needs", Text, nullable=False),
+    Column("plan_json", Text, nullable=False),
+    Column("steps", Integer, nullable=False),
+    Column("decision", String),
+    Column("decision_reason", String),
+    Column("decision_index", Integer),
+    Column("served_attempt", Integer),
+    Column("verified", Boolean),
+    Column("escalated", Boolean, nullable=False),
+    Column("cost_nanousd", BigInteger, nullable=False),
+    Column("ended_by", String, nullable=False),
+    Column("phase", String, nullable=False),
+    Column("inbox", Boolean, nullable=False),
+    Column("rung_version", String, nullable=False),
+    _one_of("lane", Lane),
+    _one_of("decision", ("accept", "exhausted")),
+    _one_of("ended_by", EndedBy),
+    *_not_negative("started_unix", "seconds", "body_bytes", "input_tokens_estimate"),
+    *_not_negative("steps", "served_attempt", "cost_nanousd"),
+    Index("requests_by_start", "started_unix"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("request_id", String, ForeignKey("requests.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("tier", Text, nullable=False),
+    Column("step", Integer),
+    Column("model", Text),
+    Column("kind", String, nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("ended_at", Float, nullable=False),
+    Column("load_seconds", Float, nullable=False),
+    Column("first_token_seconds", Float),
+    Column("failure_fault", String),
+    Column("failure_message", Text),
+    Column("failure_status", Integer),
+    Column("retry_after_seconds", Float),
+    Column("finish", String),
+    Column("answer_sha256", String(64)),
+    Column("answer_bytes", BigInteger),
+    Column("gates", String),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("cache_read_tokens", BigInteger, nullable=False),
+    Column("cache_write_tokens", BigInteger, nullable=False),
+    Column("reasoning_tokens", BigInteger, nullable=False),
+    Column("usage_source", String, nullable=False),
+    Column("cost_nanousd", BigInteger, nullable=False),
+    Column("price_source", Text),
+    Column("price_json", Text),
+    Column("ended_by", String, nullable=False),
+    Column("phase", String, nullable=False),
+    Column("released", Boolean, nullable=False),
+    Column("losses_json", Text, nullable=False),
+    _one_of("kind", Kind),
+    _one_of("gates", ("passed", "failed")),
+    _one_of("usage_source", UsageSource),
+    _one_of("ended_by", EndedBy),
+    *_not_negative("position", "answer_bytes", "input_tokens", "output_tokens"),
+    *_not_negative("cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "cost_nanousd"),
+    sqlite_with_rowid=False,
+)
+
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("request_id", String, primary_key=True),
+    Column("attempt_position", Integer, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("verifier", Text, nullable=False),
+    Column("weight", String),
+    Column("status", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("trust", String, nullable=False),
+    Column("score", Float),
+    Column("seconds", Float, nullable=False),
+    Column("at", Float, nullable=False),
+    ForeignKeyConstraint(
+        ["request_id", "attempt_position"],
+        ["attempts.request_id", "attempts.position"],
+        ondelete="CASCADE",
+    ),
+    _one_of("weight", Weight),
+    _one_of("status", Status),
+    _one_of("trust", Trust),
+    *_not_negative("position"),
+    sqlite_with_rowid=False,
+)
+
+baselines = Table(
+    "baselines",
+    metadata,
+    Column("request_id", String, ForeignKey("requests.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("cost_nanousd", BigInteger, nullable=False),
+    *_not_negative("cost_nanousd"),
+    sqlite_with_rowid=False,
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("request_id", String, ForeignKey("requests.id", ondelete="CASCADE"), primary_key=True),
+    Column("created_unix", Float, nullable=False),
+    Column("state", String, nullable=False),
+    Column("request_json", Text, nullable=False),
+    Column("answers_json", Text, nullable=False),
+    _one_of("state", ("open", "answered", "dismissed")),
+)

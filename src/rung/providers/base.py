@@ -1,0 +1,129 @@
+"""What a provider is: one asynchronous call to one model.
+
+A provider turns one `Ask` into events: any number of `Delta` as the answer grows, then exactly one
+`Done`. It raises `Fault`-carrying `CallError` instead of `Done` when there is no answer. It never
+retries, never decides, never prices: that is the runner's and the engine's part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from rung.core.types import Answer, Failure, Message, Phase, Request, SchemaRequest, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One call, ready to be put into a dialect.
+
+    ``messages`` are what to send: the request's own, or with a repair's feedback appended. When
+    they are the request's own (``as_it_came``), a provider of the same dialect forwards the
+    caller's bytes. ``schema`` asks for constrained decoding where the provider has it; the verifier decides
+    all the same. ``timeout_seconds`` bounds the answer, not a local model's load. ``temperature``
+    overrides the request's own when several answers are drawn.
+    """
+
+    request: Request
+    messages: tuple[Message, ...]
+    as_it_came: bool
+    stream: bool
+    timeout_seconds: float
+    schema: SchemaRequest | None = None
+    temperature: float | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """The answer grew.
+
+    ``text`` is the new plain text; ``raw`` is the provider's own event data in its ``dialect``
+    (empty where it has none), for a caller that speaks the same. ``real`` is false for an event
+    that holds nothing of an answer yet (a role), ``bookkeeping`` true for one that is only usage.
+    """
+
+    text: str
+    raw: bytes = b""
+    dialect: str = ""
+    real: bool = True
+    bookkeeping: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The answer is complete. ``usage.source`` is NONE when the provider gave no counts.
+
+    ``load_seconds`` is what a local model spent loading before it could begin. ``losses`` names
+    what the request asked for and this dialect could not carry.
+    """
+
+    answer: Answer
+    usage: Usage
+    load_seconds: float = 0.0
+    losses: tuple[str, ...] = ()
+
+
+Event = Delta | Done
+
+
+class CallError(Exception):
+    """A call ended without an answer.
+
+    ``phase`` says how far it had come; ``usage`` what is known to have been spent all the same;
+    ``partial`` the text that had already arrived.
+    """
+
+    def __init__(
+        self,
+        failure: Failure,
+        phase: Phase,
+        *,
+        usage: Usage | None = None,
+        partial: str = "",
+        load_seconds: float = 0.0,
+    ) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+        self.phase = phase
+        self.usage = usage or Usage()
+        self.partial = partial
+        self.load_seconds = load_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a look at a provider found. ``models`` are the names it serves, where it tells.
+
+    ``fix`` is the command or setting that would mend what is wrong.
+    """
+
+    ok: bool
+    message: str
+    fix: str | None = None
+    models: tuple[str, ...] = ()
+    facts: Mapping[str, str | int | float] | None = None
+
+
+class Provider(Protocol):
+    """One model at one place. Safe for concurrent calls; closed once."""
+
+    dialect: str
+    """The dialect it speaks: ``chat``, ``ollama``, ``embedded``, ``scripted``."""
+
+    def call(self, ask: Ask) -> AsyncIterator[Event]:
+        """Answer ``ask``. Closing the iterator early cancels the call at the other end."""
+        ...
+
+    async def health(self) -> Health:
+        """Look whether a call could work, without spending tokens."""
+        ...
+
+    async def warm(self) -> None:
+        """Load what has to be loaded, so that the first call need not wait. Never raises."""
+        ...
+
+    async def close(self) -> None:
+        """Free sockets and processes."""
+        ...

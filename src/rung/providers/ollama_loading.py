@@ -1,0 +1,148 @@
+"""Having an Ollama model in memory before it is asked: one load for all who wait for it.
+
+Ollama gives a load up when its client hangs up, so a load that is tied to an impatient caller never
+ends (https://github.com/ollama/ollama/issues/7408). Here a load is a task of its own: callers wait
+for it, and their leaving does not touch it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, replace
+
+from rung.core.types import Fault, Phase
+from rung.providers.base import CallError
+from rung.providers.ollama_server import OllamaServer
+from rung.wire import ollama as wire
+from rung.wire import ollama_server as about
+
+LOAD_SECONDS = 180.0
+"""How long a load may take before its callers are told that it failed."""
+
+TRUST_SECONDS = 5.0
+"""How long a model that was seen in memory, or has answered, is taken to be there still."""
+
+
+@dataclass(frozen=True, slots=True)
+class Residence:
+    """A model in memory.
+
+    ``asked_tokens`` is the window to name in a request, so that it does not reload the model;
+    ``window_tokens`` the one it has, which is smaller on a server that does as it likes.
+    ``waited_seconds`` is what the caller spent on a load.
+    """
+
+    asked_tokens: int
+    window_tokens: int
+    waited_seconds: float = 0.0
+
+
+class Loading:
+    """Keeps one model at one server in memory, with one window for all its callers.
+
+    The window is a bucket that holds what was needed. It only grows while the model is in memory,
+    because every change is a reload; a larger one that another program asked for is taken over. It
+    never exceeds ``context_tokens`` nor what the model was trained for.
+    """
+
+    def __init__(self, server: OllamaServer, context_tokens: int | None) -> None:
+        self._server = server
+        self._configured = context_tokens
+        self._most: int | None = None
+        self._known: Residence | None = None
+        self._trusted_until = 0.0
+        self._task: asyncio.Task[bool] | None = None
+        self._task_needed = 0
+        self.load_seconds = LOAD_SECONDS
+
+    async def ready(self, needed_tokens: int) -> Residence:
+        """Wait until the model is in memory with room for ``needed_tokens``, or as much as it has.
+
+        Raises CallError in the phase LOAD, with the time spent.
+        """
+        loop = asyncio.get_running_loop()
+        if self._known is not None and loop.time() < self._trusted_until and self._most is not None:
+            if self._known.asked_tokens >= wire.bucket(needed_tokens, self._most):
+                return self._known
+        started = loop.time()
+        try:
+            loaded = await asyncio.shield(self._shared(needed_tokens))
+        except CallError as error:
+            waited = loop.time() - started
+            raise CallError(error.failure, error.phase, load_seconds=waited) from None
+        assert self._known is not None
+        return replace(self._known, waited_seconds=loop.time() - started if loaded else 0.0)
+
+    def answered(self) -> None:
+        """The model has just answered, so it is in memory."""
+        self._trusted_until = asyncio.get_running_loop().time() + TRUST_SECONDS
+
+    def doubt(self) -> None:
+        """A call went wrong: look again before the next."""
+        self._trusted_until = 0.0
+
+    async def close(self) -> None:
+        """Give up a load that is under way."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, CallError):
+                await self._task
+
+    # -------------------------------------------------------------- the shared task
+
+    def _shared(self, needed: int) -> asyncio.Task[bool]:
+        """The load under way if it is large enough, else one that begins when that has ended."""
+        before = self._task if self._task is not None and not self._task.done() else None
+        if before is not None and self._task_needed >= needed:
+            return before
+        self._task = asyncio.create_task(self._settle(needed, before))
+        self._task_needed = needed
+        self._task.add_done_callback(_look_at)
+        return self._task
+
+    async def _settle(self, needed: int, before: asyncio.Task[bool] | None) -> bool:
+        """Load the model unless it is in memory and large enough. Returns whether it had to."""
+        if before is not None:
+            await asyncio.wait({before})
+        most = await self._limit()
+        wanted = wire.bucket(needed, most)
+        found = await self._server.loaded()
+        if found is None:
+            self._known = None
+        elif self._known is not None and found.context_tokens == self._known.window_tokens:
+            wanted = max(wanted, self._known.asked_tokens)
+        loaded = not self._keep(found, wanted, most)
+        if loaded:
+            await self._server.load(wanted, self.load_seconds)
+            found = await self._server.loaded()
+            told = 0 if found is None else found.context_tokens
+            self._known = Residence(wanted, told or wanted)
+        self.answered()
+        return loaded
+
+    def _keep(self, found: about.Loaded | None, wanted: int, most: int) -> bool:
+        """Whether what is in memory will do; remembers it if so."""
+        if found is None:
+            return False
+        known, told = self._known, found.context_tokens
+        if known is not None and known.asked_tokens >= wanted and told in {0, known.window_tokens}:
+            return True
+        if wanted <= told <= most:
+            self._known = Residence(told, told)
+            return True
+        return False
+
+    async def _limit(self) -> int:
+        """The most tokens a window may have: configured, trained, or the largest bucket."""
+        if self._most is None:
+            shown = await self._server.shown()
+            limits = (self._configured, shown.trained_tokens)
+            self._most = min((n for n in limits if n is not None), default=wire.BUCKETS[-1])
+        return self._most
+
+
+def _look_at(task: asyncio.Task[bool]) -> None:
+    """Take notice of how a load ended, should all who waited for it have left."""
+    if not task.cancelled():
+        task.exception()

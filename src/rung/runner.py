@@ -1,0 +1,332 @@
+"""The only io loop: ask the engine, do the action, append to the history, repeat.
+
+The loop owns the clock and nothing else. It never decides: `next_action` does. A caller's
+disconnection or ctrl-C arrives as cancellation; what was spent by then is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Protocol, cast
+
+from rung.core.engine import Accept, Action, Call, Exhausted, Verify, next_action
+from rung.core.features import MESSAGE_TOKENS, estimate_tokens
+from rung.core.plan import Plan, Step
+from rung.core.types import (
+    Attempt,
+    EndedBy,
+    Failure,
+    Fault,
+    History,
+    Kind,
+    Message,
+    Phase,
+    Price,
+    Request,
+    Role,
+    Status,
+    Text,
+    Usage,
+    UsageSource,
+)
+from rung.providers.base import Ask, CallError, Delta, Done, Event, Provider
+from rung.verifiers.base import Subject, Verifier
+from rung.verifiers.base import run as verify
+
+SAMPLE_TEMPERATURE = 0.7
+"""Answers drawn to be compared must be able to differ."""
+
+LOCAL_FAULTS = frozenset({Fault.CANCELLED, Fault.TIMEOUT})
+"""Faults that rung itself brought about, by a deadline or because the caller left."""
+
+Clock = Callable[[], float]
+
+
+class Pricer(Protocol):
+    """What a tier's usage costs, in integer nano-dollars."""
+
+    @property
+    def price(self) -> Price:
+        """The plain figures, stored with each attempt."""
+        ...
+
+    def cost(self, usage: Usage, seconds: float, at: datetime) -> int:
+        """The price of one call."""
+        ...
+
+    def worst_cost(self, input_tokens: int, output_tokens: int) -> int:
+        """An upper bound of one call's price."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """A tier ready to be called."""
+
+    name: str
+    model: str
+    local: bool
+    provider: Provider
+    pricer: Pricer
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A request with its plan and all that the plan names."""
+
+    request: Request
+    plan: Plan
+    tiers: Mapping[str, Tier]
+    verifiers: Mapping[str, Verifier]
+
+
+class Sink(Protocol):
+    """Where released bytes go, and who wants to watch."""
+
+    async def release(self, tier: str, delta: Delta) -> None:
+        """Pass on bytes that nothing can take back any more."""
+        ...
+
+    def watch(self, action: Action, history: History) -> None:
+        """Learn of an action before it is done."""
+        ...
+
+
+@dataclass(slots=True)
+class Run:
+    """One running request.
+
+    ``at`` is when it began, for prices that change. ``held`` keeps, by attempt id, the deltas of
+    streams that may not leave yet.
+    """
+
+    order: Order
+    at: datetime
+    clock: Clock
+    new_id: Callable[[], str]
+    sink: Sink | None = None
+    history: History = ()
+    decision: Accept | Exhausted | None = None
+    held: dict[str, list[Delta]] = field(default_factory=dict)
+    phase: Phase = Phase.PLAN
+    began: float = 0.0
+
+    async def finish(self) -> Accept | Exhausted:
+        """Drive the request to its end.
+
+        On cancellation the interrupted call is already in ``history``, with what it is known to
+        have used, when CancelledError leaves here.
+        """
+        self.began = self.clock()
+        while True:
+            action = next_action(self.order.plan, self.history)
+            if self.sink is not None:
+                self.sink.watch(action, self.history)
+            match action:
+                case Call():
+                    self.phase = Phase.CONNECT
+                    await asyncio.sleep(action.wait_seconds)
+                    await self._call(action)
+                case Verify():
+                    self.phase = Phase.VERIFY
+                    await self._verify(action)
+                case Accept() | Exhausted():
+                    self.decision = action
+                    self.phase = Phase.DONE
+                    return action
+
+    def elapsed(self) -> float:
+        """Seconds since the request began."""
+        return self.clock() - self.began
+
+    async def _verify(self, action: Verify) -> None:
+        *before, last = self.history
+        assert last.answer is not None
+        siblings = tuple(a for a in before if a.tier == last.tier and a.answer is not None)
+        subject = Subject(self.order.request, last, last.answer, siblings)
+        verdict = await verify(self.order.verifiers[action.check.name], subject)
+        named = replace(verdict, verifier=action.check.name, at=self.elapsed())
+        self.history = (*before, last.with_verdict(named))
+
+    async def _call(self, action: Call) -> None:
+        tier = self.order.tiers[action.tier]
+        call = _Progress(self.new_id(), self.elapsed(), released=False)
+        ask = _ask(self.order, action, self.history)
+        events = cast("AsyncGenerator[Event]", tier.provider.call(ask))
+        try:
+            async with aclosing(events):
+                async for event in events:
+                    await self._take(event, action, call)
+            failure = None if call.done else _ended_without_an_answer()
+        except CallError as error:
+            failure = error
+        except asyncio.CancelledError:
+            self._book(tier, action, call, _left(call))
+            raise
+        except Exception as error:  # noqa: BLE001 boundary: a provider's bug must not lose the request
+            message = f"{type(error).__name__} inside the provider"
+            failure = CallError(Failure(Fault.INTERNAL, message), Phase.CONNECT)
+        self._book(tier, action, call, failure)
+
+    async def _take(self, event: Event, action: Call, call: _Progress) -> None:
+        if isinstance(event, Done):
+            call.done = event
+            return
+        if event.real and call.first_at is None:
+            call.first_at = self.elapsed()
+        call.text.append(event.text)
+        if self.sink is not None and action.release and (call.released or event.real):
+            await self._release(action, call, event)
+        elif self.order.request.stream:
+            self.held.setdefault(call.id, []).append(event)
+
+    async def _release(self, action: Call, call: _Progress, event: Delta) -> None:
+        assert self.sink is not None
+        if not call.released:
+            call.released = True
+            for earlier in self.held.pop(call.id, ()):
+                await self.sink.release(action.tier, earlier)
+        await self.sink.release(action.tier, event)
+
+    def _book(self, tier: Tier, action: Call, call: _Progress, error: CallError | None) -> None:
+        """Put one call into the history, whatever came of it, with what it used and cost."""
+        ended = self.elapsed()
+        done = call.done if error is None else None
+        load = done.load_seconds if done else error.load_seconds if error else 0.0
+        usage = self._usage(call, done, error)
+        self.history = (
+            *self.history,
+            Attempt(
+                id=call.id,
+                tier=tier.name,
+                kind=action.kind,
+                started_at=call.started_at,
+                ended_at=ended,
+                answer=done.answer if done else None,
+                failure=error.failure if error else None,
+                usage=usage,
+                cost_nanousd=tier.pricer.cost(usage, ended - call.started_at - load, self.at),
+                price=tier.pricer.price,
+                load_seconds=load,
+                first_token_seconds=(
+                    None if call.first_at is None else call.first_at - call.started_at - load
+                ),
+                ended_by=_ended_by(error),
+                phase=error.phase if error else Phase.DONE,
+                losses=done.losses if done else (),
+                released=call.released,
+            ),
+        )
+
+    def _usage(self, call: _Progress, done: Done | None, error: CallError | None) -> Usage:
+        """The provider's own counts, else an estimate said to be one; nothing if it was refused."""
+        told = done.usage if done else error.usage if error else Usage()
+        if told.source is not UsageSource.NONE:
+            return told
+        written = done.answer.text if done else "".join(call.text)
+        worked = done is not None or bool(written) or _may_have_read(error)
+        if not worked:
+            return told
+        return Usage(
+            input_tokens=_prompt_tokens(self.order.request),
+            output_tokens=estimate_tokens(written),
+            source=UsageSource.ESTIMATED,
+        )
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far one call has come."""
+
+    id: str
+    started_at: float
+    released: bool
+    text: list[str] = field(default_factory=list)
+    first_at: float | None = None
+    done: Done | None = None
+
+
+def _ask(order: Order, action: Call, history: History) -> Ask:
+    request = order.request
+    step = next(step for step in order.plan.steps if step.tier == action.tier)
+    feedback = _feedback(action, history)
+    return Ask(
+        request=request,
+        messages=(*request.messages, *feedback),
+        as_it_came=not feedback and step.samples == 1,
+        stream=request.stream,
+        timeout_seconds=action.timeout_seconds,
+        schema=request.schema,
+        temperature=_temperature(request, step),
+        seed=_seed(order, step, history),
+    )
+
+
+def _temperature(request: Request, step: Step) -> float | None:
+    asked = request.sampling.temperature
+    if step.samples == 1 or asked:
+        return asked
+    return SAMPLE_TEMPERATURE
+
+
+def _seed(order: Order, step: Step, history: History) -> int | None:
+    """A seed of its own for each answer drawn, so that a run can be repeated."""
+    if step.samples == 1:
+        return order.request.sampling.seed
+    return zlib.crc32(f"{order.plan.seed}/{len(history)}".encode())
+
+
+def _feedback(action: Call, history: History) -> tuple[Message, ...]:
+    """For a repair: the rejected answer and, exactly, what was wrong with it."""
+    kinds = [a for a in history if a.tier == action.tier]
+    retried = action.kind is Kind.RETRY and any(a.kind is Kind.REPAIR for a in kinds)
+    if action.kind is not Kind.REPAIR and not retried:
+        return ()
+    draft = next((a for a in reversed(kinds) if a.answer is not None), None)
+    if draft is None or draft.answer is None:
+        return ()
+    faults = [f"- {v.verifier}: {v.reason}" for v in draft.verdicts if v.status is Status.FAILED]
+    told = "Your answer was checked and rejected:\n" + "\n".join(faults)
+    return (
+        Message(Role.ASSISTANT, (Text(draft.answer.text),)),
+        Message(Role.USER, (Text(f"{told}\nAnswer again, in full, with this put right."),)),
+    )
+
+
+def _prompt_tokens(request: Request) -> int:
+    return sum(estimate_tokens(m.text) + MESSAGE_TOKENS for m in request.messages)
+
+
+def _may_have_read(error: CallError | None) -> bool:
+    """Whether a provider may bill the prompt of a call that rung cut off before an answer."""
+    return (
+        error is not None
+        and error.failure.fault in LOCAL_FAULTS | {Fault.CUT_STREAM}
+        and error.phase in {Phase.HEADERS, Phase.FIRST_TOKEN, Phase.STREAM}
+    )
+
+
+def _ended_by(error: CallError | None) -> EndedBy:
+    if error is None:
+        return EndedBy.UPSTREAM
+    table = {
+        Fault.CANCELLED: EndedBy.CLIENT,
+        Fault.TIMEOUT: EndedBy.LIMIT,
+        Fault.INTERNAL: EndedBy.INTERNAL,
+    }
+    return table.get(error.failure.fault, EndedBy.UPSTREAM)
+
+
+def _ended_without_an_answer() -> CallError:
+    message = "the provider ended without an answer"
+    return CallError(Failure(Fault.INVALID_RESPONSE, message), Phase.STREAM)
+
+
+def _left(call: _Progress) -> CallError:
+    phase = Phase.STREAM if call.first_at is not None else Phase.FIRST_TOKEN
+    return CallError(Failure(Fault.CANCELLED, "the caller left before the answer"), phase)

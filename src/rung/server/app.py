@@ -1,0 +1,113 @@
+"""The gateway's routes, put together over one assembly."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+
+from rung.account import stored_json
+from rung.assemble import Assembly
+from rung.core.errors import RequestError, RungError
+from rung.intake import LADDER_PREFIX, TIER_PREFIX
+from rung.providers.base import Health
+from rung.runner import Tier
+from rung.server.chat import ChatDoor
+from rung.server.guard import App, Guard, Receive, Scope, Send
+from rung.server.replies import JSON, refuse
+from rung.wire import chat
+
+READY_SECONDS = 2.0
+JSON_TYPE = JSON[1].decode()
+
+
+def build(parts: Assembly) -> App:
+    """The ASGI application, its guard in front."""
+    routes = Routes(parts)
+    router = Router(
+        [
+            Route("/v1/chat/completions", ChatDoor(parts.intake), methods=["POST"]),
+            Route("/v1/models", routes.models, methods=["GET"]),
+            Route("/v1/requests/{id}", routes.request, methods=["GET"]),
+            Route("/healthz", routes.healthz, methods=["GET"]),
+            Route("/readyz", routes.readyz, methods=["GET"]),
+        ],
+        redirect_slashes=False,
+    )
+    server = parts.config.file.server
+    return Guard(_Told(router), refuse, max_body_bytes=server.max_body_bytes, hosts=server.hosts)
+
+
+class _Told:
+    """Puts the router's own refusals (no such path, wrong method) into the error envelope."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Starlette raises these only when an application stands above the router.
+        scope["app"] = self
+        try:
+            await self._router(scope, receive, send)
+        except HTTPException as error:
+            message = f"{scope['method']} {scope['path'][:200]}: {error.detail}."
+            raise RequestError(message, status=error.status_code) from None
+
+
+class Routes:
+    """The small endpoints."""
+
+    def __init__(self, parts: Assembly) -> None:
+        self._parts = parts
+        self._created = int(time.time())
+
+    async def models(self, _: Request) -> Response:
+        """Every name a client may send as its model."""
+        names = ["rung"]
+        names += [LADDER_PREFIX + ladder for ladder in self._parts.config.file.ladders]
+        names += [TIER_PREFIX + tier for tier in self._parts.tiers]
+        return Response(chat.encode_models(names, self._created), media_type=JSON_TYPE)
+
+    async def request(self, request: Request) -> Response:
+        """One finished request, as `rung explain --json` tells it."""
+        ledger = self._parts.ledger
+        if ledger is None:
+            raise RequestError("this gateway keeps no ledger.", status=404)
+        found = await asyncio.to_thread(ledger.find, request.path_params["id"])
+        return _json(stored_json(found))
+
+    async def healthz(self, _: Request) -> Response:
+        """Whether the process answers."""
+        return _json({"status": "ok"})
+
+    async def readyz(self, _: Request) -> Response:
+        """Whether a request could be served: the ledger writes and some tier is reachable."""
+        ladder = self._parts.config.file.ladders[self._parts.config.default_ladder]
+        tiers = [self._parts.tiers[name] for name in ladder.tiers]
+        found = await asyncio.gather(*(_health(tier) for tier in tiers))
+        ready = any(health.ok for health in found)
+        told = {
+            tier.name: {"ok": health.ok, "message": health.message, "fix": health.fix}
+            for tier, health in zip(tiers, found, strict=True)
+        }
+        return _json({"status": "ready" if ready else "not ready", "tiers": told}, ready)
+
+
+async def _health(tier: Tier) -> Health:
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            return await tier.provider.health()
+    except TimeoutError:
+        return Health(ok=False, message=f"no answer within {READY_SECONDS:g} s")
+    except RungError as error:
+        return Health(ok=False, message=error.message, fix=error.fix)
+
+
+def _json(value: object, ready: bool = True) -> Response:
+    status = 200 if ready else 503
+    return Response(msgspec.json.encode(value), status_code=status, media_type=JSON_TYPE)

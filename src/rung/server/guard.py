@@ -1,0 +1,179 @@
+"""The door: what every request must satisfy before any of its meaning is read.
+
+No Python HTTP server refuses all of these alone. Everything here looks at raw headers and counted
+bytes; nothing is decided from a rebuilt URL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import Any
+
+from rung.core.errors import RequestError, RungError
+
+logger = logging.getLogger(__name__)
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Refuse = Callable[[RungError, Send], Awaitable[None]]
+
+MOST_HEADERS = 100
+MOST_HEADER_BYTES = 32 * 1024
+BODY_IDLE_SECONDS = 30.0
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+
+
+UNEXPECTED = "an unexpected error inside rung; its log has the details."
+
+
+class ClientGoneError(Exception):
+    """The caller closed the connection before its request was complete."""
+
+
+class Guard:
+    """An ASGI application in front of another.
+
+    ``hosts`` are names allowed in the Host header beside the loopback ones, with or without a port:
+    anything else may be a page in a browser that was told to resolve to this machine.
+    """
+
+    def __init__(
+        self, app: App, refuse: Refuse, *, max_body_bytes: int, hosts: Sequence[str] = ()
+    ) -> None:
+        self._app = app
+        self._refuse = refuse
+        self._max_body_bytes = max_body_bytes
+        self._hosts = frozenset(name.lower() for name in (*LOOPBACK_NAMES, *hosts))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._other(scope, receive, send)
+            return
+        watched = _Watched(send)
+        try:
+            self._look(scope)
+            await self._app(scope, _Counted(receive, self._max_body_bytes), watched)
+        except RequestError as error:
+            await self._refuse(error, watched)
+        except ClientGoneError:
+            return
+        except Exception:  # boundary: a bug must cost one request, and its text must not leave
+            logger.exception("unexpected error")
+            if watched.began:
+                raise
+            await self._refuse(RungError(UNEXPECTED), watched)
+
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+
+    def _look(self, scope: Scope) -> None:
+        headers: list[tuple[bytes, bytes]] = list(scope["headers"])
+        if len(headers) > MOST_HEADERS:
+            raise RequestError(f"more than {MOST_HEADERS} header fields.", status=431)
+        if sum(len(name) + len(value) for name, value in headers) > MOST_HEADER_BYTES:
+            raise RequestError(f"more than {MOST_HEADER_BYTES} bytes of headers.", status=431)
+        seen: dict[bytes, list[bytes]] = {}
+        for name, value in headers:
+            seen.setdefault(name.lower(), []).append(value)
+        self._check_host(seen.get(b"host", []))
+        if b"content-length" in seen and b"transfer-encoding" in seen:
+            raise RequestError("both Content-Length and Transfer-Encoding are set.")
+        self._check_length(seen.get(b"content-length", []))
+        if scope["method"] == "POST":
+            _check_body_type(seen)
+
+    def _check_host(self, values: Sequence[bytes]) -> None:
+        if len(values) != 1:
+            raise RequestError("a request needs exactly one Host header.")
+        name = values[0].decode("latin-1").lower()
+        bare = name.rpartition(":")[0] if _has_port(name) else name
+        if bare not in self._hosts and name not in self._hosts:
+            raise RequestError(
+                "this gateway does not answer to that Host.",
+                status=421,
+                fix="use 127.0.0.1 or localhost, or list the name under [server] hosts",
+            )
+
+    def _check_length(self, values: Sequence[bytes]) -> None:
+        if not values:
+            return
+        if len(values) > 1 or not values[0].isdigit() or len(values[0]) > 15:
+            raise RequestError("the Content-Length header is not a length.")
+        if int(values[0]) > self._max_body_bytes:
+            raise _too_large(self._max_body_bytes)
+
+
+def _has_port(name: str) -> bool:
+    host, colon, port = name.rpartition(":")
+    return bool(colon) and port.isdigit() and (":" not in host or host.endswith("]"))
+
+
+def _check_body_type(seen: dict[bytes, list[bytes]]) -> None:
+    if any(value.strip().lower() != b"identity" for value in seen.get(b"content-encoding", [])):
+        raise RequestError("compressed request bodies are not accepted.", status=415)
+    kinds = [value.partition(b";")[0].strip().lower() for value in seen.get(b"content-type", [])]
+    if kinds != [b"application/json"]:
+        # Also what keeps a form on a web page from posting here.
+        raise RequestError("the body must be sent as application/json.", status=415)
+
+
+def _too_large(limit: int) -> RequestError:
+    return RequestError(f"the body is larger than {limit} bytes.", status=413)
+
+
+class _Watched:
+    """A send that remembers whether a response has begun."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.began = False
+
+    async def __call__(self, message: Message) -> None:
+        self.began = True
+        await self._send(message)
+
+
+class _Counted:
+    """A request's body, with its size and its pace bounded."""
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive = receive
+        self._limit = limit
+        self._left = limit
+        self._complete = False
+
+    async def __call__(self) -> Message:
+        if self._complete:
+            return await self._receive()
+        try:
+            async with asyncio.timeout(BODY_IDLE_SECONDS):
+                message = await self._receive()
+        except TimeoutError:
+            slow = f"no more of the body came for {BODY_IDLE_SECONDS:g} s."
+            raise RequestError(slow, status=408) from None
+        if message["type"] == "http.request":
+            self._left -= len(message.get("body", b""))
+            if self._left < 0:
+                raise _too_large(self._limit)
+            self._complete = not message.get("more_body", False)
+        return message
+
+
+async def read_body(receive: Receive) -> bytes:
+    """The whole body. Raises ClientGoneError when the caller leaves before its end."""
+    chunks: list[bytes] = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        chunks.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(chunks)

@@ -1,0 +1,124 @@
+"""What callers may ask of the cascade in headers, and what they are told in headers."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from decimal import Decimal, InvalidOperation
+
+from rung.core.errors import RequestError
+from rung.core.money import exact, from_usd
+from rung.core.outcome import Outcome
+from rung.core.types import Directions, Lane
+
+Headers = list[tuple[bytes, bytes]]
+
+LONGEST_VALUE = 200
+VERIFIED = {True: b"true", False: b"false", None: b"none"}
+UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
+MOST_DEADLINE_MS = 86_400_000
+
+
+def directions(headers: Iterable[tuple[bytes, bytes]]) -> Directions:
+    """The `x-rung-*` headers of a request. Raises RequestError that names the header at fault."""
+    asked = {
+        name.lower().decode("latin-1"): value.decode("latin-1").strip()
+        for name, value in headers
+        if name[:7].lower() == b"x-rung-"
+    }
+    for name, value in asked.items():
+        if name not in KNOWN:
+            known = ", ".join(sorted(KNOWN))
+            raise RequestError(f"there is no header {_shown(name)}.", fix=f"known: {known}")
+        if len(value) > LONGEST_VALUE:
+            raise RequestError(f"{name} is longer than {LONGEST_VALUE} characters.")
+    verify = asked.get("x-rung-verify", "")
+    return Directions(
+        ladder=asked.get("x-rung-ladder") or None,
+        tier=asked.get("x-rung-tier") or None,
+        verify=tuple(name.strip() for name in verify.split(",") if name.strip()),
+        project=asked.get("x-rung-project") or None,
+        lane=_lane(asked.get("x-rung-lane")),
+        deadline_seconds=_deadline(asked.get("x-rung-deadline-ms")),
+        max_cost_nanousd=_cap(asked.get("x-rung-max-usd")),
+    )
+
+
+KNOWN = frozenset(
+    {"x-rung-ladder", "x-rung-tier", "x-rung-verify", "x-rung-project", "x-rung-lane"}
+    | {"x-rung-deadline-ms", "x-rung-max-usd"}
+)
+
+
+def _lane(value: str | None) -> Lane:
+    try:
+        return Lane(value) if value else Lane.INTERACTIVE
+    except ValueError:
+        lanes = ", ".join(Lane)
+        raise RequestError(f"x-rung-lane must be one of: {lanes}.") from None
+
+
+def _deadline(value: str | None) -> float | None:
+    if not value:
+        return None
+    try:
+        wanted = float(value)
+    except ValueError:
+        wanted = math.nan
+    if not 0 < wanted <= MOST_DEADLINE_MS:
+        raise RequestError(f"x-rung-deadline-ms must be between 1 and {MOST_DEADLINE_MS}.")
+    return wanted / 1000
+
+
+def _cap(value: str | None) -> int | None:
+    if not value:
+        return None
+    try:
+        return from_usd(Decimal(value))
+    except (ValueError, InvalidOperation):
+        raise RequestError("x-rung-max-usd must be an amount such as 0.05.") from None
+
+
+def of_request(request_id: str) -> Headers:
+    """What is known of any request."""
+    return [(b"x-rung-request-id", _safe(request_id)), (b"x-request-id", _safe(request_id))]
+
+
+def of_call(request_id: str, tier: str, model: str, attempts: int) -> Headers:
+    """What is known when a stream's first byte leaves."""
+    return [
+        *of_request(request_id),
+        (b"x-rung-tier", _safe(tier)),
+        (b"x-rung-model", _safe(model)),
+        (b"x-rung-attempts", b"%d" % attempts),
+    ]
+
+
+def of_outcome(outcome: Outcome) -> Headers:
+    """All that is known at the end."""
+    best = outcome.best
+    told = of_request(outcome.request.id)
+    if best is not None and outcome.served is not None:
+        model = "" if best.answer is None else best.answer.model
+        told += [(b"x-rung-tier", _safe(best.tier)), (b"x-rung-model", _safe(model))]
+    told += [
+        (b"x-rung-attempts", b"%d" % len(outcome.attempts)),
+        (b"x-rung-verified", VERIFIED[outcome.verified]),
+        (b"x-rung-cost-usd", exact(outcome.cost_nanousd).encode()),
+    ]
+    told += _baseline(list(outcome.baselines.values()))
+    return told
+
+
+def _baseline(costs: Sequence[int]) -> Headers:
+    return [(b"x-rung-baseline-usd", exact(costs[0]).encode())] if costs else []
+
+
+def _safe(value: str) -> bytes:
+    """A header value from anywhere: printable ASCII, bounded."""
+    return UNPRINTABLE.sub("?", value)[:LONGEST_VALUE].encode("ascii")
+
+
+def _shown(name: str) -> str:
+    return UNPRINTABLE.sub("?", name)[:60]

@@ -1,0 +1,81 @@
+"""A finished request without an answer, told in one message with the status that fits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rung.core.engine import Exhausted
+from rung.core.outcome import Outcome
+from rung.core.types import Attempt, Fault, Status
+
+STATUS = {
+    Fault.REJECTED: 400,
+    Fault.CONTEXT_TOO_LONG: 400,
+    Fault.RATE_LIMITED: 429,
+    Fault.OVERLOADED: 503,
+    Fault.TIMEOUT: 504,
+}
+"""Which status tells a client the truth about a fault; all others are a bad gateway's 502."""
+
+MOST_TOLD = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What a face tells its caller."""
+
+    status: int
+    code: str
+    message: str
+    retry_after_seconds: float | None = None
+
+
+def no_answer(outcome: Outcome) -> Trouble:
+    """Every tier failed to answer: what each said, and the last one's status."""
+    failures = [a for a in outcome.attempts if a.failure is not None]
+    reason = outcome.decision.reason if isinstance(outcome.decision, Exhausted) else "ended"
+    told = "; ".join(f"{a.tier}: {a.failure.message}" for a in failures[-MOST_TOLD:] if a.failure)
+    told = told or "no tier could be called within the limits of the request"
+    if not failures:
+        status = 504 if reason == "deadline" else 402 if reason == "cost_cap" else 502
+    else:
+        status = _status(failures)
+    waits = [
+        a.failure.retry_after_seconds
+        for a in failures
+        if a.failure is not None and a.failure.retry_after_seconds is not None
+    ]
+    return Trouble(
+        status,
+        f"no_answer_{reason}",
+        f"No tier gave an answer ({told}).",
+        min(waits) if waits and status in {429, 503} else None,
+    )
+
+
+def nothing_passed(outcome: Outcome) -> Trouble:
+    """Answers came, none passed: what was wrong with the least bad one, and where it went."""
+    best = outcome.best
+    wrong = "; ".join(
+        f"{v.verifier} {v.status.value}: {v.reason}"
+        for v in (best.verdicts if best else ())
+        if v.status is not Status.PASSED and v.score is None
+    )
+    tried = ", ".join(dict.fromkeys(a.tier for a in outcome.attempts))
+    where = (
+        f" It waits in the inbox as {outcome.request.id}: see `rung inbox list`."
+        if outcome.inbox
+        else f" See `rung explain {outcome.request.id}`."
+    )
+    message = f"No tier's answer passed ({wrong or 'stopped before it was checked'}). "
+    return Trouble(422, "unverified", f"{message}Tried: {tried}.{where}")
+
+
+def _status(failures: list[Attempt]) -> int:
+    faults = {a.failure.fault for a in failures if a.failure is not None}
+    last = failures[-1].failure
+    assert last is not None
+    if len(faults) > 1 and last.fault in {Fault.REJECTED, Fault.CONTEXT_TOO_LONG}:
+        # Only when every tier refused the request itself is the request at fault.
+        return 502
+    return STATUS.get(last.fault, 502)

@@ -1,0 +1,209 @@
+"""What a verifier is: one check of one attempt, given as data, giving a finding.
+
+The contract: a check that crashes, times out or lacks what it needs abstains. It never passes.
+`run` is the one place that keeps this promise, so no verifier has to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from rung.core.types import Answer, Attempt, Request, Status, Trust, Verdict, Weight
+
+LONGEST_REASON = 500
+"""Reasons are shown to people and fed to repairs; hostile output must not flood either."""
+
+MOST_THREADS = 100
+"""Threads of one check that may run at a time: one that hangs cannot be killed, only not
+repeated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is checked: the request, the answer, and the other answers drawn at the same tier."""
+
+    request: Request
+    attempt: Attempt
+    answer: Answer
+    siblings: tuple[Attempt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found. ``score`` is for signals alone: the chance, 0..1, of being right."""
+
+    status: Status
+    reason: str
+    score: float | None = None
+
+
+class Verifier(Protocol):
+    """One check. Stateless between calls and safe to run concurrently.
+
+    A plain ``check`` runs in a thread of its own, an ``async`` one on the event loop. A check that
+    is known to end within milliseconds, whatever the answer, may set ``inline = True`` to be called
+    on the loop itself; it may still return an awaitable for the rare long case.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def weight(self) -> Weight: ...
+    @property
+    def trust(self) -> Trust: ...
+    @property
+    def timeout_seconds(self) -> float: ...
+
+    def check(self, subject: Subject, /) -> Finding | Awaitable[Finding]:
+        """Judge one answer. Anything raised becomes an abstention."""
+        ...
+
+
+def passed(reason: str, score: float | None = None) -> Finding:
+    """The check holds."""
+    return Finding(Status.PASSED, reason, score)
+
+
+def failed(reason: str, score: float | None = None) -> Finding:
+    """The check found a fault; ``reason`` says which, in words a model could repair it by."""
+    return Finding(Status.FAILED, reason, score)
+
+
+def abstained(reason: str) -> Finding:
+    """The check could not judge."""
+    return Finding(Status.ABSTAINED, reason)
+
+
+async def run(verifier: Verifier, subject: Subject) -> Verdict:
+    """Run one check within its time; whatever goes wrong inside it is an abstention."""
+    began = time.perf_counter()
+    try:
+        found = _sound(await _found(verifier, subject))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        raise
+    except BaseException as error:  # noqa: BLE001 - boundary: verifiers are other people's code
+        found = _crashed(error)
+    return Verdict(
+        verifier=verifier.name,
+        status=found.status,
+        reason=shown(found.reason),
+        trust=verifier.trust,
+        score=found.score,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def shown(text: str, longest: int = LONGEST_REASON) -> str:
+    """``text`` on one line, at most ``longest`` characters, without control or bidi marks."""
+    cut = text[:longest]
+    if not cut.isprintable():
+        cut = "".join(c if c.isprintable() else " " if c in "\n\r\t" else "\ufffd" for c in cut)
+    return cut if len(text) <= longest else cut[: longest - 1] + "…"
+
+
+# ------------------------------------------------------------------ running other people's code
+
+
+async def _found(verifier: Verifier, subject: Subject) -> object:
+    """What the check gave, or an abstention when its time is over."""
+    pending: object
+    if getattr(verifier, "inline", False) or inspect.iscoroutinefunction(verifier.check):
+        pending = verifier.check(subject)
+    else:
+        pending = _in_thread(verifier.name, verifier.check, subject)
+    if not inspect.isawaitable(pending):
+        return pending
+    task = asyncio.ensure_future(_last(pending))
+    try:
+        # Not wait_for: it would wait on for a check that swallows its cancellation.
+        await asyncio.wait({task}, timeout=verifier.timeout_seconds)
+    finally:
+        if not task.done():
+            task.cancel()
+            task.add_done_callback(_forget)
+    if not task.done():
+        return abstained(f"the check did not end within {verifier.timeout_seconds:g} s")
+    return abstained("the check cancelled itself") if task.cancelled() else task.result()
+
+
+async def _last(pending: Awaitable[object]) -> object:
+    """Await until something that cannot be awaited comes out."""
+    result: object = pending
+    try:
+        while inspect.isawaitable(result):
+            result = await result
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        raise
+    except BaseException as error:  # noqa: BLE001 - boundary: a SystemExit here would end the event loop
+        return _crashed(error)
+    return result
+
+
+def _forget(task: asyncio.Future[object]) -> None:
+    """Take the result of an abandoned check, so that asyncio does not log it as never retrieved."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _in_thread(name: str, call: Callable[..., object], *args: Any) -> Awaitable[object]:
+    """Call in a daemon thread: executor threads would keep a hanging check from letting us exit."""
+    loop = asyncio.get_running_loop()
+    label = f"rung-check {name}"
+    if sum(thread.name == label for thread in threading.enumerate()) >= MOST_THREADS:
+        raise RuntimeError(f"{MOST_THREADS} earlier runs of it have not ended")
+    future: asyncio.Future[object] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def deliver(result: object, interrupt: KeyboardInterrupt | None) -> None:
+        if future.done():
+            return
+        if interrupt is not None:
+            future.set_exception(interrupt)
+        else:
+            future.set_result(result)
+
+    def work() -> None:
+        result: object = None
+        interrupt = None
+        try:
+            result = context.run(call, *args)
+        except KeyboardInterrupt as error:
+            interrupt = error
+        except BaseException as error:  # noqa: BLE001 - boundary: verifiers are other people's code
+            result = _crashed(error)
+        with suppress(RuntimeError):  # the loop has closed: nobody waits for this any more
+            loop.call_soon_threadsafe(deliver, result, interrupt)
+
+    threading.Thread(target=work, name=label, daemon=True).start()
+    return future
+
+
+def _sound(found: object) -> Finding:
+    """``found`` itself, or an abstention where it is not a finding that the engine can rely on."""
+    if not isinstance(found, Finding):
+        return abstained(f"the check returned {type(found).__name__}, not a finding")
+    status: object = found.status
+    reason: object = found.reason
+    score: object = found.score
+    if not isinstance(status, Status) or not isinstance(reason, str):
+        return abstained("the check returned a finding whose status or reason is of a wrong type")
+    # NaN would compare as confident.
+    if score is not None and not (isinstance(score, int | float) and 0 <= score <= 1):
+        return abstained(f"the check gave a score of {score!r}, which is not within 0 and 1")
+    return found
+
+
+def _crashed(error: BaseException) -> Finding:
+    try:
+        said = f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - boundary: str() of other people's errors
+        said = type(error).__name__
+    return abstained(f"the check crashed: {said}")

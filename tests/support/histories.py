@@ -1,0 +1,302 @@
+"""Plans and worlds to try the engine on, and a simulator that plays one against the other.
+
+A world says what each call and each check gives. The simulator does what the runner does, with
+neither a clock nor io: it asks the engine, acts on the world, appends to the history, repeats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from hypothesis import strategies as st
+
+from rung.core.engine import Accept, Action, Call, Exhausted, Verify, next_action
+from rung.core.plan import Plan, Step
+from rung.core.types import (
+    Answer,
+    Attempt,
+    Check,
+    Failure,
+    Fault,
+    History,
+    Kind,
+    Status,
+    Verdict,
+    Weight,
+)
+
+AGREEMENT = Check("agreement", Weight.SIGNAL)
+
+# ------------------------------------------------------------------ worlds
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a tier gives when it is called: the text, or a fault.
+
+    ``cost_percent`` is the part of the step's worst cost that it takes. ``began`` says that the
+    first token had come before the fault.
+    """
+
+    text: str = "A"
+    fault: Fault | None = None
+    seconds: float = 1.0
+    cost_percent: int = 100
+    retry_after_seconds: float | None = None
+    began: bool = True
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What a check gives."""
+
+    status: Status = Status.PASSED
+    score: float | None = None
+    seconds: float = 0.0
+
+
+class World(Protocol):
+    """What happens outside of the engine."""
+
+    def reply(self, history: History, call: Call) -> Reply: ...
+
+    def opinion(self, history: History, check: Check) -> Opinion: ...
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A world that goes round its replies and, for each check's name, its opinions."""
+
+    replies: Sequence[Reply]
+    opinions: Mapping[str, Sequence[Opinion]] = field(default_factory=dict)
+
+    def reply(self, history: History, call: Call) -> Reply:
+        return self.replies[len(history) % len(self.replies)]
+
+    def opinion(self, history: History, check: Check) -> Opinion:
+        opinions = self.opinions.get(check.name, (Opinion(),))
+        return opinions[(len(history) - 1) % len(opinions)]
+
+
+# ------------------------------------------------------------------ the simulator
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A request from its beginning to its end: each action with the history it was taken on."""
+
+    plan: Plan
+    moves: tuple[tuple[History, Action], ...]
+
+    @property
+    def history(self) -> History:
+        return self.moves[-1][0]
+
+    @property
+    def end(self) -> Action:
+        return self.moves[-1][1]
+
+    @property
+    def calls(self) -> list[tuple[History, Call]]:
+        return [(before, move) for before, move in self.moves if isinstance(move, Call)]
+
+    def step(self, tier: str) -> Step:
+        return next(step for step in self.plan.steps if step.tier == tier)
+
+
+def most_actions(plan: Plan) -> int:
+    """No request takes more: every limit used up, every check of every call, and the end."""
+    return 1 + sum(
+        (max(1, step.samples) + step.repairs + step.retries) * (1 + len(step.checks))
+        for step in plan.steps
+    )
+
+
+def simulate(
+    plan: Plan,
+    world: World,
+    decide: Callable[[Plan, History], Action] = next_action,
+) -> Trace:
+    """Play ``plan`` in ``world`` to its end; fails when that takes longer than it ever may."""
+    history: History = ()
+    moves: list[tuple[History, Action]] = []
+    for _ in range(most_actions(plan)):
+        action = decide(plan, history)
+        moves.append((history, action))
+        match action:
+            case Call():
+                history = (*history, _called(plan, history, action, world))
+            case Verify():
+                history = (*history[:-1], _verified(history, action.check, world))
+            case Accept() | Exhausted():
+                return Trace(plan, tuple(moves))
+    raise AssertionError(f"no end after {most_actions(plan)} actions: {moves}")
+
+
+def elapsed(history: History) -> float:
+    """When the last thing that is in the history ended."""
+    ends = [a.ended_at for a in history] + [v.at for a in history for v in a.verdicts]
+    return max(ends, default=0.0)
+
+
+def _called(plan: Plan, history: History, call: Call, world: World) -> Attempt:
+    reply = world.reply(history, call)
+    step = next(step for step in plan.steps if step.tier == call.tier)
+    fault = Fault.TIMEOUT if reply.seconds > call.timeout_seconds else reply.fault
+    failure = None if fault is None else Failure(fault, "", None, reply.retry_after_seconds)
+    started = elapsed(history) + call.wait_seconds
+    return Attempt(
+        id=f"a{len(history)}",
+        tier=call.tier,
+        kind=call.kind,
+        started_at=started,
+        ended_at=started + min(reply.seconds, call.timeout_seconds),
+        answer=Answer(reply.text) if failure is None else None,
+        failure=failure,
+        cost_nanousd=step.worst_cost_nanousd * reply.cost_percent // 100,
+        released=call.release and (failure is None or reply.began),
+    )
+
+
+def _verified(history: History, check: Check, world: World) -> Attempt:
+    said = world.opinion(history, check)
+    at = elapsed(history) + said.seconds
+    return history[-1].with_verdict(Verdict(check.name, said.status, "", score=said.score, at=at))
+
+
+def prefixes(history: History) -> list[History]:
+    """All states that a history went through, attempt by attempt and verdict by verdict."""
+    states: list[History] = [()]
+    for index, attempt in enumerate(history):
+        for verdicts in range(len(attempt.verdicts) + 1):
+            cut = replace(attempt, verdicts=attempt.verdicts[:verdicts])
+            states.append((*history[:index], cut))
+    return states
+
+
+# ------------------------------------------------------------------ strategies
+
+CHECK_NAMES = ("schema", "lint", "hedging")
+LIMITS = tuple((r, p, s) for r in range(3) for p in range(3) for s in range(1, 5))
+"""Retries, repairs and samples: few enough for all to be used up."""
+
+
+@st.composite
+def check_lists(draw: st.DrawFn) -> tuple[Check, ...]:
+    """Up to three checks of any weight, gates first, agreement among the signals."""
+    listed = [Check(name, weight) for name in CHECK_NAMES for weight in Weight]
+    one_each = st.lists(
+        st.sampled_from((*listed, AGREEMENT)), unique_by=lambda check: check.name, max_size=3
+    )
+    return tuple(sorted(draw(one_each), key=lambda check: check.weight is Weight.SIGNAL))
+
+
+@st.composite
+def steps(draw: st.DrawFn, tier: str, checks: tuple[Check, ...] | None = None) -> Step:
+    """A tier with any limits."""
+    retries, repairs, samples = draw(st.sampled_from(LIMITS))
+    return Step(
+        tier=tier,
+        checks=draw(check_lists()) if checks is None else checks,
+        worst_cost_nanousd=draw(st.integers(0, 100)),
+        timeout_seconds=draw(st.sampled_from((120.0, 10.0, 0.5))),
+        retries=retries,
+        repairs=repairs,
+        samples=samples,
+    )
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    """One to five tiers with the same checks, or each with its own; caps and deadlines or none."""
+    tiers = draw(st.integers(1, 5))
+    shared = draw(st.none() | check_lists())
+    return Plan(
+        ladder="any",
+        steps=tuple(draw(steps(f"t{n}", shared)) for n in range(tiers)),
+        stream=draw(st.booleans()),
+        cost_cap_nanousd=draw(st.none() | st.integers(0, 400)),
+        deadline_seconds=draw(st.none() | st.floats(0, 60)),
+        min_confidence=draw(st.sampled_from((0.0, 0.5, 1.0))),
+        max_wait_seconds=draw(st.sampled_from((0.0, 0.2, 5.0))),
+        seed=draw(st.integers(0, 9)),
+    )
+
+
+@st.composite
+def replies(draw: st.DrawFn) -> Reply:
+    """Answers as often as faults of every sort, with and without a word on waiting."""
+    seconds = st.sampled_from((0.0, 1.0)) | st.floats(0, 30)
+    if draw(st.booleans()):
+        return Reply(draw(st.sampled_from("ABC")), None, draw(seconds), draw(st.integers(0, 100)))
+    return Reply(
+        fault=draw(st.sampled_from(Fault)),
+        seconds=draw(seconds),
+        cost_percent=draw(st.integers(0, 100)),
+        retry_after_seconds=draw(st.sampled_from((None, -3.0, 0.0, 1.0, 60.0))),
+        began=draw(st.booleans()),
+    )
+
+
+@st.composite
+def opinions(draw: st.DrawFn) -> Opinion:
+    """Any status, with and without a score, at once or after a while."""
+    score = draw(st.sampled_from((None, 0.0, 0.3, 0.5, 0.9, 1.0)))
+    return Opinion(draw(st.sampled_from(Status)), score, draw(st.sampled_from((0.0, 0.0, 5.0))))
+
+
+@dataclass(frozen=True)
+class Unwritten:
+    """A world made up as it goes: nothing is drawn that is not asked for."""
+
+    draw: st.DrawFn
+    dearer_percent: int = 0
+
+    def reply(self, history: History, call: Call) -> Reply:
+        reply = self.draw(replies())
+        return replace(reply, cost_percent=reply.cost_percent + self.dearer_percent)
+
+    def opinion(self, history: History, check: Check) -> Opinion:
+        return self.draw(opinions())
+
+
+@st.composite
+def traces(draw: st.DrawFn, dearer_percent: int = 0) -> Trace:
+    """Any plan played in any world; calls cost at most their bound, plus ``dearer_percent``."""
+    return simulate(draw(plans()), Unwritten(draw, dearer_percent))
+
+
+@st.composite
+def histories(draw: st.DrawFn, plan: Plan) -> History:
+    """Attempts on the plan's tiers in any order with any verdicts, as no engine would make them."""
+    names = [check.name for step in plan.steps for check in step.checks] + ["unknown"]
+    verdict = st.builds(
+        Verdict,
+        st.sampled_from(names),
+        st.sampled_from(Status),
+        st.just(""),
+        score=st.none() | st.floats(allow_nan=True),
+        at=st.floats(0, 200),
+    )
+    attempt = st.builds(
+        Attempt,
+        id=st.just("a"),
+        tier=st.sampled_from([step.tier for step in plan.steps]),
+        kind=st.sampled_from(Kind),
+        started_at=st.just(0.0),
+        ended_at=st.floats(0, 200),
+        answer=st.none() | st.builds(Answer, st.text(max_size=3)),
+        failure=st.none()
+        | st.builds(
+            Failure,
+            st.sampled_from(Fault),
+            st.just(""),
+            retry_after_seconds=st.none() | st.floats(allow_nan=True),
+        ),
+        cost_nanousd=st.integers(0, 500),
+        verdicts=st.lists(verdict, max_size=4).map(tuple),
+        released=st.booleans(),
+    )
+    return tuple(draw(st.lists(attempt, max_size=8)))

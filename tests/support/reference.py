@@ -1,0 +1,266 @@
+"""A second opinion on how a request ends: the cascade's rules told once more, as plain loops.
+
+It shares no code with the engine. A script is the list of what the world says, in order, one token
+for each call or check: so that all scripts of a plan can be counted out, and each be played to the
+engine as well.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from rung.core.engine import Accept, Call, Exhausted, Exhaustion
+from rung.core.plan import Plan, Step
+from rung.core.types import Check, Fault, History, Status, Weight
+from support.histories import Opinion, Reply
+
+CALL_SECONDS = 1.0
+CHECK_SECONDS = 0.5
+
+REPLIES = {
+    "A": Reply("A"),
+    "B": Reply("B"),
+    "busy": Reply(fault=Fault.OVERLOADED, retry_after_seconds=0.0),
+    "broken": Reply(fault=Fault.AUTH),
+}
+OPINIONS = {
+    "pass": Opinion(Status.PASSED, None, CHECK_SECONDS),
+    "fail": Opinion(Status.FAILED, None, CHECK_SECONDS),
+    "abstain": Opinion(Status.ABSTAINED, None, CHECK_SECONDS),
+    "high": Opinion(Status.PASSED, 0.9, CHECK_SECONDS),
+    "low": Opinion(Status.PASSED, 0.1, CHECK_SECONDS),
+}
+
+
+def options(step: Step, check: Check | None = None) -> tuple[str, ...]:
+    """What the world may say to a call of this tier, or to a check there."""
+    if check is None:
+        told_apart = any(each.name == "agreement" for each in step.checks)
+        return ("A", "B", "busy", "broken") if told_apart else ("A", "busy", "broken")
+    return ("high", "low") if check.weight is Weight.SIGNAL else ("pass", "fail", "abstain")
+
+
+class Open(Exception):  # noqa: N818 not an error: the script may go on in these ways
+    """The script is at its end and the request is not."""
+
+    def __init__(self, ways: tuple[str, ...]) -> None:
+        super().__init__(ways)
+        self.ways = ways
+
+
+@dataclass
+class Script:
+    """Tokens, read one by one."""
+
+    tokens: tuple[str, ...]
+    read: int = 0
+
+    def take(self, ways: tuple[str, ...]) -> str:
+        if self.read == len(self.tokens):
+            raise Open(ways)
+        token = self.tokens[self.read]
+        assert token in ways, f"{token!r} is no answer here: {self.tokens}"
+        self.read += 1
+        return token
+
+
+@dataclass
+class Told:
+    """A world that goes by a script."""
+
+    plan: Plan
+    script: Script
+
+    def reply(self, history: History, call: Call) -> Reply:
+        if call.timeout_seconds < CALL_SECONDS:
+            return Reply(seconds=CALL_SECONDS)
+        step = next(step for step in self.plan.steps if step.tier == call.tier)
+        return REPLIES[self.script.take(options(step))]
+
+    def opinion(self, history: History, check: Check) -> Opinion:
+        step = next(step for step in self.plan.steps if step.tier == history[-1].tier)
+        return OPINIONS[self.script.take(options(step, check))]
+
+
+@dataclass
+class Made:
+    """One call as the reference keeps it. ``text`` is None when there was no answer."""
+
+    place: int
+    text: str | None
+    said: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Reference:
+    """One request, played by the book."""
+
+    plan: Plan
+    script: Script
+    made: list[Made] = field(default_factory=list)
+    draws: Counter[int] = field(default_factory=Counter)
+    now: float = 0.0
+    spent: int = 0
+
+    def play(self) -> Accept | Exhausted:
+        """Go up tier by tier; stop at the first that is good enough."""
+        refused = None
+        for place, step in enumerate(self.plan.steps):
+            left = {"retry": step.retries, "repair": step.repairs, "draw": step.samples}
+            purposes = ["draw"]
+            while purposes:
+                refused = self.refused(step)
+                if refused:
+                    break
+                left[purposes[0]] -= 1
+                self.draws[place] += purposes[0] == "draw"
+                self.call(place)
+                if self.leaks(place):
+                    return self.serve(self.made[-1], refused)
+                wishes = self.wishes(place)
+                if wishes is None:
+                    return self.serve(self.pick([place]), None)
+                purposes = [wish for wish in wishes if left[wish] > 0]
+        everywhere = list(range(len(self.plan.steps)))
+        return self.serve(self.pick(everywhere), refused)
+
+    def refused(self, step: Step) -> Exhaustion | None:
+        if self.late():
+            return Exhaustion.DEADLINE
+        cap = self.plan.cost_cap_nanousd
+        if cap is not None and cap < self.spent + step.worst_cost_nanousd:
+            return Exhaustion.COST_CAP
+        return None
+
+    def late(self) -> bool:
+        limit = self.plan.deadline_seconds
+        return limit is not None and self.now >= limit
+
+    def call(self, place: int) -> None:
+        step, limit = self.plan.steps[place], self.plan.deadline_seconds
+        self.spent += step.worst_cost_nanousd
+        if limit is not None and limit - self.now < CALL_SECONDS:
+            self.now = limit
+            self.made.append(Made(place, None, {"call": "broken"}))
+            return
+        token = self.script.take(options(step))
+        self.now += CALL_SECONDS
+        answered = token in {"A", "B"}
+        self.made.append(Made(place, token if answered else None, {"call": token}))
+        if answered:
+            self.check(step, self.made[-1])
+
+    def check(self, step: Step, one: Made) -> None:
+        for check in step.checks:
+            if check.name == "agreement" and self.open(one.place):
+                continue
+            if self.late() or self.fails(one):
+                return
+            one.said[check.name] = self.script.take(options(step, check))
+            self.now += CHECK_SECONDS
+
+    def leaks(self, place: int) -> bool:
+        checks = self.plan.steps[place].checks
+        top = place == len(self.plan.steps) - 1
+        tame = all(c.weight is not Weight.REQUIRED and c.name != "agreement" for c in checks)
+        return self.plan.stream and (not checks or (top and tame))
+
+    def wishes(self, place: int) -> list[str] | None:
+        """What to try at the same tier; None when its answer will do."""
+        one = self.made[-1]
+        if one.text is None:
+            return ["retry"] if one.said["call"] == "busy" else []
+        if self.fails(one):
+            return ["repair", "draw"]
+        if self.lacks(one) or self.open(place):
+            return ["draw"]
+        return [] if self.weak(self.winner(place) or one) else None
+
+    # ---------------------------------------------------------- how good it is
+
+    def named(self, one: Made, *weights: Weight) -> list[str]:
+        """What its checks said, by their weights; agreement apart."""
+        checks = self.plan.steps[one.place].checks
+        kept = [c for c in checks if c.weight in weights and c.name != "agreement"]
+        return [one.said.get(check.name, "nothing") for check in kept]
+
+    def fails(self, one: Made) -> bool:
+        return "fail" in self.named(one, Weight.REQUIRED, Weight.IMPLIED)
+
+    def lacks(self, one: Made) -> bool:
+        return any(said != "pass" for said in self.named(one, Weight.REQUIRED))
+
+    def weak(self, one: Made) -> bool:
+        votes = [each.said.get("agreement") for each in self.made if each.place == one.place]
+        return "low" in [*self.named(one, Weight.SIGNAL), *votes] or self.open(one.place)
+
+    def voters(self, place: int) -> list[Made]:
+        if all(check.name != "agreement" for check in self.plan.steps[place].checks):
+            return []
+        here = [one for one in self.made if one.place == place and one.text is not None]
+        return [one for one in here if not self.fails(one) and not self.lacks(one)]
+
+    def open(self, place: int) -> bool:
+        step = self.plan.steps[place]
+        if all(check.name != "agreement" for check in step.checks):
+            return False
+        sizes = sorted(Counter(one.text for one in self.voters(place)).values(), reverse=True)
+        to_come = step.samples - self.draws[place]
+        return not sizes or (to_come > 0 and sizes[0] - sum(sizes[1:2]) <= to_come)
+
+    def winner(self, place: int) -> Made | None:
+        voters = self.voters(place)
+        texts = [one.text for one in voters]
+        if not texts:
+            return None
+        most = max(texts.count(text) for text in texts)
+        text = next(text for text in texts if texts.count(text) == most)
+        return [one for one in voters if one.text == text][-1]
+
+    # ---------------------------------------------------------- how it ends
+
+    def pick(self, places: list[int]) -> Made | None:
+        """The best answer of these tiers, by one sieve after another."""
+        pool: list[Made] = []
+        for place in places:
+            winner = self.winner(place)
+            here = [one for one in self.made if one.place == place and one.text is not None]
+            pool += [winner] if winner else here
+        for bad in (self.lacks, self.fails, self.weak):
+            pool = [one for one in pool if not bad(one)] or pool
+        if pool and self.lacks(pool[0]):
+            most = max(self.passes(one) for one in pool)
+            pool = [one for one in pool if self.passes(one) == most]
+        return pool[-1] if pool else None
+
+    def passes(self, one: Made) -> int:
+        return sum(said in {"pass", "high", "low"} for said in one.said.values())
+
+    def serve(self, one: Made | None, refused: Exhaustion | None) -> Accept | Exhausted:
+        late = Exhaustion.DEADLINE if self.late() else None
+        reason = refused or late or Exhaustion.TOP_REACHED
+        if one is None or one.text is None:
+            return Exhausted(reason, None)
+        index = next(n for n, each in enumerate(self.made) if each is one)
+        if self.lacks(one):
+            return Exhausted(reason, index)
+        if self.fails(one):
+            return Accept(index, verified=False)
+        checks = self.plan.steps[one.place].checks
+        proof = any(check.weight is Weight.REQUIRED for check in checks)
+        return Accept(index, verified=True if proof else None)
+
+
+def scripts(plan: Plan) -> Iterator[tuple[tuple[str, ...], Accept | Exhausted]]:
+    """All that the world can say in the course of ``plan``, each with the end it comes to."""
+    unfinished: list[tuple[str, ...]] = [()]
+    while unfinished:
+        tokens = unfinished.pop()
+        try:
+            end = Reference(plan, Script(tokens)).play()
+        except Open as more:
+            unfinished += [(*tokens, way) for way in more.ways]
+        else:
+            yield tokens, end

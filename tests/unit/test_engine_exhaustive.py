@@ -1,0 +1,135 @@
+"""Small ladders, in full: every plan of a family, in every course that the world can take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+
+import pytest
+
+from rung.core.plan import Plan, Step
+from rung.core.types import Check, Weight
+from support.histories import AGREEMENT, simulate
+from support.laws import LAWS
+from support.reference import Script, Told, scripts
+
+IMPLIED, SIGNAL = Weight.IMPLIED, Weight.SIGNAL
+
+CHECK_LISTS = (
+    (),
+    *((Check("one", weight),) for weight in Weight),
+    *(
+        (Check("one", first), Check("two", second))
+        for first, second in product(Weight, repeat=2)
+        if first is not SIGNAL or second is SIGNAL
+    ),
+)
+"""All lists of up to two checks, gates first."""
+
+UP_TO_ONE = CHECK_LISTS[:4]
+
+VOTES = tuple(
+    (*before, AGREEMENT) for before in ((), (Check("one", IMPLIED),), (Check("one", SIGNAL),))
+)
+
+ROOMY = ((2, 1, 3), None)
+TIGHT = (ROOMY, ((2, 1, 3), 3), ((1, 3, 1), 2))
+"""Worst costs by tier, and a cap: none; nothing left for the third; too little for the second."""
+
+DEADLINES = (None, 2.0)
+"""None; in the middle of the second call or check."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """Plans with so many tiers, all with the same limits, and all that varies beside."""
+
+    tiers: int
+    retries: int
+    repairs: int
+    samples: int
+    courses: int
+    """How many there are: the sum over all plans of what ``scripts`` counts out."""
+    check_lists: tuple[tuple[Check, ...], ...] = CHECK_LISTS
+    streams: tuple[bool, ...] = (False, True)
+
+    def plans(self) -> Iterator[Plan]:
+        varied = product(self.check_lists, TIGHT, DEADLINES, self.streams)
+        for checks, (costs, cap), deadline, stream in varied:
+            steps = tuple(
+                Step(f"t{n}", checks, costs[n], 120.0, self.retries, self.repairs, self.samples)
+                for n in range(self.tiers)
+            )
+            yield Plan("any", steps, stream, cap, deadline, max_wait_seconds=0.0)
+
+    def __str__(self) -> str:
+        votes = "-voting" if AGREEMENT in self.check_lists[0] else ""
+        limits = f"{self.retries}-retries-{self.repairs}-repairs-{self.samples}-samples"
+        return f"{self.tiers}-tiers-{limits}{votes}"
+
+
+FAMILIES = (
+    Family(1, 0, 0, 1, courses=876),
+    Family(1, 1, 0, 1, courses=1132),
+    Family(1, 0, 1, 1, courses=1272),
+    Family(1, 0, 0, 2, courses=1560),
+    Family(1, 1, 1, 2, courses=4062, streams=(False,)),
+    Family(2, 0, 0, 1, courses=2428),
+    Family(2, 1, 0, 1, courses=4340),
+    Family(2, 0, 1, 1, courses=4552, streams=(False,)),
+    Family(2, 0, 0, 2, courses=372, check_lists=UP_TO_ONE, streams=(False,)),
+    Family(2, 1, 1, 2, courses=5927, check_lists=UP_TO_ONE, streams=(False,)),
+    Family(3, 0, 0, 1, courses=7440),
+    Family(3, 1, 0, 1, courses=1161, check_lists=UP_TO_ONE, streams=(False,)),
+    Family(1, 0, 0, 3, courses=1160, check_lists=VOTES, streams=(False,)),
+    Family(1, 1, 1, 2, courses=2532, check_lists=VOTES, streams=(False,)),
+    Family(2, 0, 0, 2, courses=9400, check_lists=VOTES, streams=(False,)),
+)
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=str)
+def test_every_course_of_a_small_ladder_keeps_the_laws_and_ends_as_the_reference_says(
+    family: Family,
+) -> None:
+    courses = 0
+    for plan in family.plans():
+        for tokens, end in scripts(plan):
+            script = Script(tokens)
+            trace = simulate(plan, Told(plan, script))
+            assert trace.end == end, (plan, tokens)
+            assert script.read == len(tokens), (plan, tokens)
+            for law in LAWS:
+                law(trace)
+            courses += 1
+    assert courses == family.courses
+
+
+@pytest.mark.parametrize("tiers", [1, 2, 3])
+@pytest.mark.parametrize("checks", CHECK_LISTS, ids=lambda cs: "-".join(c.weight for c in cs))
+def test_the_courses_of_a_plan_without_limits_are_as_many_as_arithmetic_says(
+    checks: tuple[Check, ...], tiers: int
+) -> None:
+    steps = tuple(Step(f"t{n}", checks, retries=0) for n in range(tiers))
+    courses = [tokens for tokens, _ in scripts(Plan("any", steps))]
+    assert len(set(courses)) == len(courses) == expected(checks, tiers)
+
+
+def expected(checks: tuple[Check, ...], tiers: int) -> int:
+    """Of a call's courses, those that are good enough end; the others go on to the tiers above."""
+    good, bad, stopped = 1, 0, 0
+    for check in checks:
+        match check.weight:
+            case Weight.REQUIRED:  # an abstention is bad
+                stopped += good + bad
+                bad = 2 * bad + good
+            case Weight.IMPLIED:  # an abstention is good: nobody asked
+                stopped += good + bad
+                good, bad = 2 * good, 2 * bad
+            case Weight.SIGNAL:  # high or low
+                bad = 2 * bad + good
+    faults = 2
+    courses = 1
+    for _ in range(tiers):
+        courses = good + (bad + stopped + faults) * courses
+    return courses

@@ -1,0 +1,91 @@
+"""The laws of the engine hold on plans and in worlds of every sort; support/laws.py has them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rung.core.engine import Accept, Call, Exhausted, next_action
+from rung.core.plan import Plan, Step
+from rung.core.types import Kind
+from support.histories import Drawn, Reply, Trace, histories, plans, simulate, traces
+from support.laws import (
+    LAWS,
+    an_answer_whose_required_gate_has_not_passed_is_never_accepted,
+    an_answer_with_a_failed_gate_is_never_accepted_as_verified,
+)
+
+often = settings(
+    max_examples=120,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+@often
+@given(trace=traces())
+def test_law(law: Callable[[Trace], None], trace: Trace) -> None:
+    law(trace)
+
+
+@often
+@given(traces(dearer_percent=200))
+def test_a_call_dearer_than_its_bound_is_the_last_one_past_the_cap(trace: Trace) -> None:
+    cap = trace.plan.cost_cap_nanousd
+    for before, _ in trace.calls:
+        assert cap is None or sum(attempt.cost_nanousd for attempt in before) <= cap
+
+
+@often
+@given(st.data())
+def test_any_history_on_the_plans_tiers_gets_a_lawful_action(data: st.DataObject) -> None:
+    plan = data.draw(plans())
+    history = data.draw(histories(plan))
+    action = next_action(plan, history)
+    if isinstance(action, Call):
+        assert 0 <= action.wait_seconds <= plan.max_wait_seconds
+        assert action.timeout_seconds > 0
+        assert not history or not history[-1].released
+    ended = Trace(plan, ((history, action),))
+    an_answer_with_a_failed_gate_is_never_accepted_as_verified(ended)
+    an_answer_whose_required_gate_has_not_passed_is_never_accepted(ended)
+
+
+@pytest.mark.parametrize("nothing", [math.nan, -1.0, 0.0])
+def test_a_deadline_that_is_past_or_no_number_lets_nothing_be_called(nothing: float) -> None:
+    plan = Plan("any", (Step("t0"),), deadline_seconds=nothing)
+    assert simulate(plan, Drawn([Reply()])).history == ()
+
+
+def test_the_worlds_reach_every_kind_of_call_and_every_kind_of_end() -> None:
+    """Guards the laws above against holding because nothing happens."""
+    seen: set[object] = set()
+
+    @settings(often, max_examples=600, database=None, derandomize=True)
+    @given(traces())
+    def look(trace: Trace) -> None:
+        tiers = {call.tier for _, call in trace.calls}
+        seen.update(call.kind for _, call in trace.calls)
+        seen.update("released" for _, call in trace.calls if call.release)
+        seen.add(f"{len(tiers)} tiers called")
+        match trace.end:
+            case Accept(index, verified):
+                earlier = index < len(trace.history) - 1
+                seen.update({("accepted", verified), "an earlier one" if earlier else "the last"})
+            case Exhausted(reason, best):
+                seen.update({reason, "with a best" if best is not None else "with none"})
+
+    look()
+    assert seen >= {
+        *Kind,
+        "released",
+        *(f"{tiers} tiers called" for tiers in (0, 1, 2, 3)),
+        *(("accepted", verified) for verified in (True, False, None)),
+        *("top_reached", "deadline", "cost_cap"),
+        *("an earlier one", "the last", "with a best", "with none"),
+    }
