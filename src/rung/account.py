@@ -144,12 +144,12 @@ def _fault(plan: Plan, attempt: Attempt) -> str:
         if v.status is not Status.PASSED and _weighs(checks.get(v.verifier), v)
     ]
     if wrong:
-        return f"{', '.join(wrong).capitalize()}"
+        return f"Its answer was turned down ({', '.join(wrong)})"
     scores = [v for v in attempt.verdicts if v.score is not None]
     doubt = min(scores, key=lambda v: v.score or 0.0, default=None)
     if doubt is not None and (doubt.score or 0.0) < plan.min_confidence:
         return (
-            f"{doubt.verifier.capitalize()} put the chance of being right at {doubt.score:.2f}, "
+            f"The signal {doubt.verifier} put the chance of being right at {doubt.score:.2f}, "
             f"below {plan.min_confidence:.2f}"
         )
     return "No check spoke against it"

@@ -177,21 +177,14 @@ class Run:
         if isinstance(event, Done):
             call.done = event
             return
-        if event.real and call.first_at is None:
+        if call.first_at is None:
             call.first_at = self.elapsed()
         call.text.append(event.text)
-        if self.sink is not None and action.release and (call.released or event.real):
-            await self._release(action, call, event)
+        if self.sink is not None and action.release:
+            call.released = True
+            await self.sink.release(action.tier, event)
         elif self.order.request.stream:
             self.held.setdefault(call.id, []).append(event)
-
-    async def _release(self, action: Call, call: _Progress, event: Delta) -> None:
-        assert self.sink is not None
-        if not call.released:
-            call.released = True
-            for earlier in self.held.pop(call.id, ()):
-                await self.sink.release(action.tier, earlier)
-        await self.sink.release(action.tier, event)
 
     def _book(self, tier: Tier, action: Call, call: _Progress, error: CallError | None) -> None:
         """Put one call into the history, whatever came of it, with what it used and cost."""

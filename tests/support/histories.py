@@ -12,7 +12,7 @@ from typing import Protocol
 
 from hypothesis import strategies as st
 
-from rung.core.engine import Accept, Action, Call, Exhausted, Verify, next_action
+from rung.core.engine import PASSES_BY_ITSELF, Accept, Action, Call, Exhausted, Verify, next_action
 from rung.core.plan import Plan, Step
 from rung.core.types import (
     Answer,
@@ -200,7 +200,7 @@ def steps(draw: st.DrawFn, tier: str, checks: tuple[Check, ...] | None = None) -
     return Step(
         tier=tier,
         checks=draw(check_lists()) if checks is None else checks,
-        worst_cost_nanousd=draw(st.integers(0, 100)),
+        worst_cost_nanousd=draw(st.sampled_from((0, 10, 50, 100))),
         timeout_seconds=draw(st.sampled_from((120.0, 10.0, 0.5))),
         retries=retries,
         repairs=repairs,
@@ -211,40 +211,46 @@ def steps(draw: st.DrawFn, tier: str, checks: tuple[Check, ...] | None = None) -
 @st.composite
 def plans(draw: st.DrawFn) -> Plan:
     """One to five tiers with the same checks, or each with its own; caps and deadlines or none."""
-    tiers = draw(st.integers(1, 5))
+    tiers = draw(st.sampled_from((1, 2, 2, 3, 3, 4, 5)))
     shared = draw(st.none() | check_lists())
     return Plan(
         ladder="any",
         steps=tuple(draw(steps(f"t{n}", shared)) for n in range(tiers)),
         stream=draw(st.booleans()),
-        cost_cap_nanousd=draw(st.none() | st.integers(0, 400)),
-        deadline_seconds=draw(st.none() | st.floats(0, 60)),
+        cost_cap_nanousd=draw(st.sampled_from((None, None, None, 50, 110, 250))),
+        deadline_seconds=draw(st.sampled_from((None, None, None, 2.5, 10.0, 40.0))),
         min_confidence=draw(st.sampled_from((0.0, 0.5, 1.0))),
         max_wait_seconds=draw(st.sampled_from((0.0, 0.2, 5.0))),
         seed=draw(st.integers(0, 9)),
     )
 
 
+SECONDS = st.sampled_from((0.0, 0.25, 1.0, 1.0, 6.0, 30.0))
+FAULTS = (*sorted(PASSES_BY_ITSELF), *Fault)
+"""Those that are worth a retry twice, so that retries get used up."""
+
+
 @st.composite
 def replies(draw: st.DrawFn) -> Reply:
-    """Answers as often as faults of every sort, with and without a word on waiting."""
-    seconds = st.sampled_from((0.0, 1.0)) | st.floats(0, 30)
-    if draw(st.booleans()):
-        return Reply(draw(st.sampled_from("ABC")), None, draw(seconds), draw(st.integers(0, 100)))
+    """Answers twice as often as faults of every sort, with and without a word on waiting."""
+    percent = draw(st.sampled_from((0, 30, 100)))
+    if draw(st.sampled_from((True, True, False))):
+        return Reply(draw(st.sampled_from("AABC")), None, draw(SECONDS), percent)
     return Reply(
-        fault=draw(st.sampled_from(Fault)),
-        seconds=draw(seconds),
-        cost_percent=draw(st.integers(0, 100)),
-        retry_after_seconds=draw(st.sampled_from((None, -3.0, 0.0, 1.0, 60.0))),
+        fault=draw(st.sampled_from(FAULTS)),
+        seconds=draw(SECONDS),
+        cost_percent=percent,
+        retry_after_seconds=draw(st.sampled_from((None, None, -3.0, 0.0, 1.0, 60.0))),
         began=draw(st.booleans()),
     )
 
 
 @st.composite
 def opinions(draw: st.DrawFn) -> Opinion:
-    """Any status, with and without a score, at once or after a while."""
-    score = draw(st.sampled_from((None, 0.0, 0.3, 0.5, 0.9, 1.0)))
-    return Opinion(draw(st.sampled_from(Status)), score, draw(st.sampled_from((0.0, 0.0, 5.0))))
+    """Any status, most often a failure; with and without a score; at once or after a while."""
+    status = draw(st.sampled_from((Status.FAILED, *Status)))
+    score = draw(st.sampled_from((None, None, 0.0, 0.3, 0.5, 1.0)))
+    return Opinion(status, score, draw(st.sampled_from((0.0, 0.0, 0.0, 5.0))))
 
 
 @dataclass(frozen=True)

@@ -65,14 +65,15 @@ class Ollama:
     version: str = "0.33.2"
     knows_truncate: bool = True
     tells_context: bool = True
+    most_context: int | None = None
     queue: deque[Says] = field(default_factory=deque)
     asked: list[Asked] = field(default_factory=list)
     loaded: dict[str, int] = field(default_factory=dict)
     loads: list[tuple[str, int]] = field(default_factory=list)
-    aborted_loads: int = 0
     hung_up: asyncio.Event = field(default_factory=asyncio.Event)
     streaming: asyncio.Event = field(default_factory=asyncio.Event)
     load_begun: asyncio.Event = field(default_factory=asyncio.Event)
+    load_given_up: asyncio.Event = field(default_factory=asyncio.Event)
     url: str = ""
 
     def say(self, *answers: Says) -> None:
@@ -138,6 +139,7 @@ class Ollama:
             await exchange.reply(404, {"error": f"model '{body['model']}' not found"})
             return
         wanted = min(body.get("options", {}).get("num_ctx", 4096), model.trained)
+        wanted = min(wanted, self.most_context or wanted)
         took = 0.01
         if self.loaded.get(name) != wanted:
             if not await self._load(exchange, name, wanted):
@@ -161,7 +163,7 @@ class Ollama:
             try:
                 await asyncio.wait({gone, ready}, return_when=asyncio.FIRST_COMPLETED)
                 if not ready.done():
-                    self.aborted_loads += 1
+                    self.load_given_up.set()
                     return False
             finally:
                 for task in (gone, ready):

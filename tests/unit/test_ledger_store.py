@@ -98,7 +98,7 @@ def plain_plan(plan):
 
 def json_clean(text):
     """JSON escapes NUL by itself; only what is no character at all has to go."""
-    return clean(text) if "\ud800" in text else text
+    return text.replace("\ud800", "\ufffd")
 
 
 def plain_attempt(attempt):

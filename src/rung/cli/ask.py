@@ -96,7 +96,7 @@ async def _answer(request: Request, wishes: Wishes, path: Path | None, *, quiet:
     try:
         own = [name for name in wishes.verify if ":" in name]
         extra = tuple(verifier_from(name) for name in own)
-        with Watcher(parts, quiet=quiet) as sink:
+        with Watcher(parts, console(err=True), quiet=quiet) as sink:
             request = _named(request, parts)
             served = await parts.intake.answer(request, extra=extra, sink=sink)
     finally:

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from rung import checks, config
 from rung.account import outcome_json
-from rung.assemble import Assembly, assemble, look_around
+from rung.assemble import Assembly, assemble
 from rung.cli.bill import show_bill
 from rung.cli.demo_tasks import TASKS, Task
 from rung.cli.output import console, money, one_line, print_json, seconds
@@ -31,10 +31,11 @@ from rung.core.types import (
     Text,
 )
 from rung.ledger.bill import bill, to_json
+from rung.surroundings import look_around
 
 PROJECT = "demo"
-MOST_USD = "0.05"
-"""What the whole demo may spend at a provider whose key it finds; a task is capped at a tenth."""
+MOST_USD_PER_TASK = "0.005"
+"""What a task may spend at a provider whose key the demo finds."""
 
 ENERGY_USD_PER_SECOND = "0.00000125"
 """A local second is not free: 15 watts at 0.30 US dollars a kilowatt-hour."""
@@ -92,9 +93,15 @@ async def _demo(base: Config, *, local_only: bool, json: bool) -> None:
             raise ConfigError(health.message, fix=health.fix)
         tiers = [*found.file.ladders["demo"].tiers, "inbox"]
         told.print(f"[bold]The ladder:[/] {one_line(' -> '.join(tiers), 200)}")
+        told.print(
+            f"[dim]{PLAIN}: {one_line(parts.tiers[PLAIN].model)} as it comes; {CAREFUL}: the same, "
+            f"decoding only what the schema allows, up to three answers[/]"
+        )
+        told.print(f"[dim]a local second costs ${ENERGY_USD_PER_SECOND}: 15 W at $0.30/kWh[/]")
         with told.status("loading the model ..."):
             await parts.tiers[PLAIN].provider.warm()
         runs = [await _run(parts, task, place, json=json) for place, task in enumerate(TASKS, 1)]
+        assert parts.ledger is not None
         report = bill(parts.ledger, since_unix=began, until_unix=None, by=None, baseline=None)
     finally:
         await parts.close()
@@ -118,18 +125,16 @@ async def _run(parts: Assembly, task: Task, place: int, *, json: bool) -> Run:
         sampling=Sampling(max_tokens=task.max_tokens, temperature=0.0, seed=place),
         directions=Directions(project=PROJECT),
     )
-    with Watcher(parts, quiet=json) as sink:
+    with Watcher(parts, told, quiet=json) as sink:
         extra = checks.verifiers(task.check)
         served = await parts.intake.answer(request, extra=extra, sink=sink)
     outcome = served.outcome
-    answer = outcome.answer
-    if answer is not None and outcome.served is not None:
-        tier = outcome.attempts[outcome.served].tier
-        told.print(f"  [green]{tier}[/] answers: {one_line(answer.text, 90)}")
+    if outcome.answer is not None:
+        told.print(f"  answer: [bold]{one_line(outcome.answer.text, 90)}[/]")
     else:
         told.print("  [yellow]nothing passed[/]: it waits in the inbox for a human")
-    cost = money(outcome.cost_nanousd)
-    told.print(f"  [dim]{len(outcome.attempts)} calls, {seconds(outcome.seconds)}, {cost}[/]")
+    calls = f"{len(outcome.attempts)} call{'s' if len(outcome.attempts) > 1 else ''}"
+    told.print(f"  [dim]{calls}, {seconds(outcome.seconds)}, {money(outcome.cost_nanousd)}[/]")
     return Run(task, outcome)
 
 
@@ -158,16 +163,13 @@ async def _with_neighbours(base: Config, *, local_only: bool) -> Config:
             {"provider": found.provider, "model": found.models[0], "base_url": found.base_url}
         )
         names.append(found.provider)
-    for row in () if local_only else around.providers[:1]:
+    for row in () if local_only else around.keyed[:1]:
         table = {"provider": row.name, "model": row.suggested, "timeout_seconds": 60}
         tiers[row.name] = config.TierTable.model_validate(table)
         names.append(row.name)
     ladder = config.LadderTable.model_validate({"tiers": names, "max_usd": MOST_USD_PER_TASK})
     file = base.file.model_copy(update={"tiers": tiers, "ladders": {"demo": ladder}})
     return replace(base, file=file)
-
-
-MOST_USD_PER_TASK = "0.005"
 
 
 def _next_steps(runs: list[Run], found: Config, told: Any) -> None:

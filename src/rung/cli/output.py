@@ -52,7 +52,7 @@ def table(title: str, columns: Iterable[tuple[str, str]]) -> Table:
     """A table in the house style; columns are (heading, "left" or "right")."""
     made = Table(title=title, title_justify="left", box=None, pad_edge=False, title_style="bold")
     for heading, justify in columns:
-        made.add_column(heading, justify="right" if justify == "right" else "left")
+        made.add_column(heading, justify="right" if justify == "right" else "left", no_wrap=True)
     return made
 
 
@@ -73,3 +73,14 @@ def seconds(value: float | None) -> str:
     if value is None:
         return NOTHING
     return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
+
+
+def share(rate: Rate) -> str:
+    """A share without its interval."""
+    return NOTHING if rate.value is None else f"{rate.value:.0%}"
+
+
+def bar(rate: Rate, width: int) -> str:
+    """A share as a bar."""
+    full = round((rate.value or 0.0) * width)
+    return f"[green]{'█' * full}[/][dim]{'░' * (width - full)}[/]"

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from rung import config
 from rung.config import Config
+from rung.core.errors import LedgerError
+
+if TYPE_CHECKING:
+    from rung.ledger import Ledger
 
 ConfigPath = Annotated[
     Path | None,
@@ -26,3 +30,13 @@ def load(path: Path | None) -> Config:
     from rung.assemble import problems
 
     return config.load(found, env, problems)
+
+
+def open_ledger(found: Config) -> Ledger:
+    """The ledger of a configuration, for reading; it must exist."""
+    from rung.ledger import Ledger
+
+    if not found.ledger.exists():
+        message = f"there is no ledger at {found.ledger} yet."
+        raise LedgerError(message, fix='make a first request: `rung demo`, or `rung ask "..."`')
+    return Ledger.open(found.ledger)

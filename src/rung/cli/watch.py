@@ -5,10 +5,12 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
+from rich.console import Console
+
 from rung.assemble import Assembly
-from rung.cli.output import SIGN, console, one_line, seconds
+from rung.cli.output import SIGN, one_line, seconds
 from rung.core.engine import Accept, Action, Call, Exhausted, Verify
-from rung.core.types import Attempt, History, Kind
+from rung.core.types import Attempt, History, Kind, Status
 from rung.providers.base import Delta
 
 WHY = {
@@ -20,14 +22,14 @@ WHY = {
 
 
 class Watcher:
-    """A sink that shows each call and verdict on standard error as it comes."""
+    """A sink that shows each call and what came of it, one line a call."""
 
-    def __init__(self, parts: Assembly, *, quiet: bool) -> None:
+    def __init__(self, parts: Assembly, to: Console, *, quiet: bool) -> None:
         self._parts = parts
         self._quiet = quiet
-        self._console = console(err=True)
-        self._status = self._console.status("")
-        self._told: set[tuple[str, str]] = set()
+        self._console = to
+        self._status = to.status("")
+        self._told = 0
 
     def __enter__(self) -> Self:
         if not self._quiet:
@@ -46,11 +48,13 @@ class Watcher:
         """Nothing streams here: the answer is printed whole."""
 
     def watch(self, action: Action, history: History) -> None:
-        """Show what has come of the last action and what the next one is."""
+        """Show what the last call came to, once it is judged, and what is done next."""
         if self._quiet:
             return
-        for attempt in history[-1:]:
-            self._verdicts(attempt)
+        if not isinstance(action, Verify):
+            for attempt in history[self._told :]:
+                self._console.print(f"  {_line(attempt)}")
+            self._told = len(history)
         match action:
             case Call(tier=tier, kind=kind):
                 model = self._parts.tiers[tier].model
@@ -60,16 +64,18 @@ class Watcher:
             case Accept() | Exhausted():
                 self._status.update("")
 
-    def _verdicts(self, attempt: Attempt) -> None:
-        if attempt.failure is not None and (attempt.id, "failure") not in self._told:
-            self._told.add((attempt.id, "failure"))
-            said = one_line(attempt.failure.message, 100)
-            self._console.print(f"  [red]![/] {one_line(attempt.tier)}: {said}")
-        for verdict in attempt.verdicts:
-            if (attempt.id, verdict.verifier) in self._told:
-                continue
-            self._told.add((attempt.id, verdict.verifier))
-            self._console.print(
-                f"  {SIGN[verdict.status]} {one_line(attempt.tier)}: {one_line(verdict.verifier)}: "
-                f"{one_line(verdict.reason, 100)} [dim]{seconds(verdict.seconds)}[/]"
-            )
+
+def _line(attempt: Attempt) -> str:
+    """One attempt: whether its checks let it through, and the first reason why not."""
+    took = f"[dim]{seconds(attempt.seconds)}[/]"
+    if attempt.failure is not None:
+        said = one_line(attempt.failure.message, 110)
+        return f"[red]![/] {one_line(attempt.tier)} {took} no answer: {said}"
+    gates = [v for v in attempt.verdicts if v.score is None]
+    for status in (Status.FAILED, Status.ABSTAINED):
+        for verdict in gates:
+            if verdict.status is status and (status is Status.FAILED or verdict is gates[-1]):
+                said = f"{verdict.verifier}: {one_line(verdict.reason, 110)}"
+                return f"{SIGN[status]} {one_line(attempt.tier)} {took} {said}"
+    passed = ", ".join(v.verifier for v in gates if v.status is Status.PASSED)
+    return f"{SIGN[Status.PASSED]} {one_line(attempt.tier)} {took} [dim]passed {passed}[/]"

@@ -54,18 +54,12 @@ def exact(nanousd: int) -> str:
 
 
 def readable(nanousd: int) -> str:
-    """Dollars as people read them: cents from a dollar up, four decimals from a cent, else enough.
-
-    "Enough" is three significant figures where nine decimals have them.
-    """
-    sign, usd = "-" if nanousd < 0 else "", abs(to_usd(nanousd))
-    if usd == 0:
-        return "$0"
-    if usd >= 1:
-        return f"{sign}${usd:,.2f}"
-    if usd >= Decimal("0.01"):
-        return f"{sign}${usd:.4f}"
-    return f"{sign}${usd:.3g}" if usd >= Decimal("0.0001") else f"{sign}${usd:.9f}"
+    """Dollars as people read them: cents from a dollar up, three significant figures below."""
+    usd = to_usd(nanousd)
+    if abs(usd) >= 1 or nanousd == 0:
+        return f"${usd:,.2f}" if nanousd else "$0"
+    places = 2 - usd.adjusted()
+    return f"${usd:.{min(places, 9)}f}"
 
 
 def per_tokens(tokens: int, nanousd_per_mtok: int) -> int:

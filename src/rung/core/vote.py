@@ -21,8 +21,8 @@ _NUMBER = re.compile(
         (?P<whole>\d{1,3}(?:,\d{3})+|\d+) (?:\.(?P<part>\d+))? \s* (?P<percent>%?) \.?""",
     re.VERBOSE | re.ASCII,
 )
-_BEFORE_WORD = "\"'`*_([{<\u201c\u2018\u00ab\u00bf\u00a1"
-_AFTER_WORD = "\"'`*_)]}>\u201d\u2019\u00bb.,;:!?\u2026"
+_BEFORE_WORD = "\"'`*_([{\u201c\u2018\u00ab\u00bf\u00a1"
+_AFTER_WORD = "\"'`*_)]}\u201d\u2019\u00bb.,;:!?\u2026"
 _LONGEST_PARSED = 100_000
 
 
@@ -67,8 +67,12 @@ def canonical(answer: str) -> str:
             pass
     if number := _NUMBER.fullmatch(text):
         return "number:" + _canonical_number(number)
-    words = (word.lstrip(_BEFORE_WORD).rstrip(_AFTER_WORD) for word in text.casefold().split())
-    return "words:" + " ".join(word for word in words if word)
+    return "words:" + " ".join(_bare(word) for word in text.casefold().split())
+
+
+def _bare(word: str) -> str:
+    """A word without the punctuation around it; an operator that stands alone is one."""
+    return word.lstrip(_BEFORE_WORD).rstrip(_AFTER_WORD) or word
 
 
 def _canonical_number(number: re.Match[str]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -21,12 +22,14 @@ HEAD: Final = "0001"
 BUSY_SECONDS: Final = 10.0
 """How long a writer waits for another process's transaction."""
 
+RETRY_SECONDS: Final = 0.01
+
 CHECKED_BYTES: Final = 8 * 2**20
 """Files up to this size are checked page by page at every start (3.6 ms a MB)."""
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
-_FIXES: Final = {
+_FIXES: Final[dict[int, tuple[str, str | None]]] = {
     sqlite3.SQLITE_BUSY: ("is locked by another program", "end it, or wait until it is done."),
     sqlite3.SQLITE_LOCKED: ("is locked by another program", "end it, or wait until it is done."),
     sqlite3.SQLITE_FULL: ("cannot grow: the disk is full", "free some space; rung then goes on."),
@@ -77,11 +80,19 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def is_locked(error: Exception) -> bool:
+    """Whether another connection's transaction is all that was in the way."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
 def explained(path: Path, error: Exception) -> LedgerError:
     """An error of SQLite or of the file system as one that names the place and the fix."""
     code = getattr(error, "sqlite_errorcode", None)
+    if isinstance(error, OSError):
+        _, fix = _FIXES[sqlite3.SQLITE_READONLY]
+        return LedgerError(f"The ledger {path} cannot be used ({error}).", fix=fix)
     if code is None:
-        return LedgerError(f"The ledger {path} cannot be used: {error}.")
+        return LedgerError(f"The ledger {path} cannot hold that ({error}).")
     said, fix = _FIXES.get(code & 0xFF, ("refused the statement", None))
     return LedgerError(f"The ledger {path} {said} ({error}).", fix=fix)
 
@@ -137,7 +148,7 @@ def _revision(connection: sqlite3.Connection) -> str | None:
 
 
 def _switch_to_wal(connection: sqlite3.Connection, path: Path) -> None:
-    mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+    mode = _in_wal_mode(connection)
     if mode != "wal":
         raise LedgerError(
             f"The ledger {path} is on a file system without shared memory (journal mode {mode}).",
@@ -145,10 +156,25 @@ def _switch_to_wal(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
+def _in_wal_mode(connection: sqlite3.Connection) -> str:
+    # Two processes that make one file at once: this pragma alone does not wait for the other.
+    patience = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            return str(connection.execute("PRAGMA journal_mode=WAL").fetchone()[0])
+        except sqlite3.OperationalError as error:
+            if not is_locked(error) or time.monotonic() > patience:
+                raise
+            time.sleep(RETRY_SECONDS)
+
+
 def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the tables to HEAD, and prove that the file can be written."""
     with _locked(connection):
         if not _tables(connection):
             create_tables(connection)
+        # BEGIN IMMEDIATE succeeds on a read-only file all the same; a statement that writes fails.
+        connection.execute("DELETE FROM alembic_version WHERE false")
     revision = _revision(connection)
     if revision != HEAD:
         migrate(connection, path, revision)
@@ -156,7 +182,7 @@ def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
 
 @contextmanager
 def _locked(connection: sqlite3.Connection) -> Iterator[None]:
-    """One transaction under the write lock; taking it proves that the file can be written."""
+    """One transaction under the write lock."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield

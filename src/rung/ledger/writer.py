@@ -20,7 +20,7 @@ from typing import Final
 from rung.core.errors import LedgerError
 from rung.core.outcome import Outcome
 from rung.ledger.codec import Rows, encode
-from rung.ledger.schema import connect, explained, statements
+from rung.ledger.schema import connect, explained, is_locked, statements
 
 MOST_AT_ONCE: Final = 500
 """Outcomes in one transaction: bounds the time the write lock is held."""
@@ -118,7 +118,7 @@ class Writer:
         try:
             self._commit(jobs)
         except Exception as error:  # noqa: BLE001 - boundary: the thread outlives any outcome
-            if len(jobs) > 1 and not _is_locked(error):
+            if len(jobs) > 1 and not is_locked(error):
                 return [self._write([job])[0] for job in jobs]
             return [self._refused(error) for _ in jobs]
         return [None] * len(jobs)
@@ -144,7 +144,7 @@ class Writer:
             return error
         if isinstance(error, sqlite3.IntegrityError):
             return LedgerError(f"The ledger {self._path} refused the outcome: {error}.")
-        if isinstance(error, sqlite3.OperationalError) and not _is_locked(error):
+        if isinstance(error, sqlite3.OperationalError) and not is_locked(error):
             # After a failed write or sync only a new connection knows what is on the disk.
             self._disconnect()
         return explained(self._path, error)
@@ -174,10 +174,6 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _is_locked(error: Exception) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _settle(jobs: Sequence[_Job], errors: Sequence[LedgerError | None]) -> None:

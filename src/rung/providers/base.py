@@ -40,15 +40,13 @@ class Delta:
     """The answer grew.
 
     ``text`` is the new plain text; ``raw`` is the provider's own event data in its ``dialect``
-    (empty where it has none), for a caller that speaks the same. ``real`` is false for an event
-    that holds nothing of an answer yet (a role), ``bookkeeping`` true for one that is only usage.
+    (empty where it has none), for a caller that speaks the same. The first one holds
+    something of an answer: a role alone waits for it.
     """
 
     text: str
     raw: bytes = b""
     dialect: str = ""
-    real: bool = True
-    bookkeeping: bool = False
 
 
 @dataclass(frozen=True, slots=True)

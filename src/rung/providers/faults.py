@@ -1,6 +1,6 @@
 """What a provider's refusal means: HTTP status and error object to a `Failure`, by tables.
 
-Its own words are passed on to the caller, cleaned: they can echo the key, or try to fool a terminal.
+Its own words go on to the caller, cleaned: they can echo the key, or try to fool a terminal.
 """
 
 from __future__ import annotations
@@ -74,12 +74,14 @@ BY_CODE: Mapping[str, Fault] = {
 }
 """Codes of errors that come without a status, inside of an answer or a stream."""
 
-_CONTEXT = re.compile(r"maximum context|context (?:length|size|window)|prompt is too long", re.I)
+_CONTEXT = re.compile(
+    r"maximum context|context (?:length|size|window)|prompt is too long", re.IGNORECASE
+)
 _KEY_SHAPES = re.compile(
     r"(?:\b(?:sk|pk|rk|gsk|xai|csk|nvapi|pplx|hf|r8|tgp)[-_]|\bAIza)[\w*\u2022\u2026.-]*[\w*\u2022]"
-    r"|[\w-]*(?:\*{2,}|\u2022{2,})[\w-]*"
+    r"|[\w-]*(?:\*{3,}|\u2022{2,})[\w-]*"
 )
-_BEARER = re.compile(r"\b(bearer|basic)\s+[\w.~+/=*-]{6,}", re.I)
+_BEARER = re.compile(r"\b(bearer|basic)\s+[\w.~+/=*-]{6,}", re.IGNORECASE)
 _SPACES = re.compile(r"\s+")
 
 
@@ -120,7 +122,7 @@ def error_failure(error: Any, *, secret: str | None) -> Failure:
 
 
 def read_error(value: Any) -> Told:
-    """Make sense of an error body or object: OpenAI's, Gemini's (a list), FastAPI's, a bare string."""
+    """Make sense of an error: OpenAI's object, Gemini's list, FastAPI's detail, a bare string."""
     if isinstance(value, list) and value:
         value = value[0]
     if isinstance(value, dict) and isinstance(value.get("error"), dict | str):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import NamedTuple, Self
 from urllib.parse import urlsplit
@@ -56,7 +57,7 @@ _CAUSES: tuple[tuple[str, str], ...] = (
 
 
 class HttpError(Exception):
-    """A request got no whole answer. The message holds no header and of the address only its origin."""
+    """A request got no whole answer. The message holds no header, and only an address's origin."""
 
     def __init__(self, fault: Fault, phase: Phase, message: str) -> None:
         super().__init__(message)
@@ -113,7 +114,7 @@ class HttpClient:
     def stream(
         self, url: str, headers: Mapping[str, str], body: bytes, *, timeout_seconds: float
     ) -> HttpStream:
-        """POST ``body`` and read the answer as it comes: ``async with client.stream(...) as stream``.
+        """POST ``body`` and read the answer as it comes, inside of ``async with``.
 
         ``timeout_seconds`` bounds everything from connecting to the last byte.
         """
@@ -187,6 +188,12 @@ class HttpStream:
             until = min(until, self._deadline)
         self._whole = True
 
+    async def drain(self, seconds: float) -> None:
+        """Wait this long at most for the end, so that the connection can be used again."""
+        until = min(self._deadline, asyncio.get_running_loop().time() + seconds)
+        with suppress(HttpError):
+            self._whole = self._whole or await self._next(until) is None
+
     async def read(self) -> bytes:
         """The rest of the body at once. Raises HttpError."""
         return b"".join([chunk async for chunk in self.chunks()])
@@ -207,7 +214,7 @@ class HttpStream:
             ) from None
 
     def _length(self) -> int | None:
-        """The body's length where it is known; the library drops the header when it decompresses."""
+        """The body's length if known; the library drops the header when it decompresses."""
         told = self.headers.get("content-length", "")
         return int(told) if told.isascii() and told.isdigit() else None
 
@@ -254,7 +261,7 @@ class HttpStream:
 
 def _request(method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Request:
     try:
-        return Request(method, url, Headers(headers), body)
+        return Request(method, url, Headers(headers.items()), body)
     except ValueError:
         # Neither the value nor the library's words may pass: both can hold a key.
         raise HttpError(

@@ -8,10 +8,9 @@ for it, and their leaving does not touch it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import dataclass, replace
 
-from rung.core.types import Fault, Phase
+from rung.core.types import Fault
 from rung.providers.base import CallError
 from rung.providers.ollama_server import OllamaServer
 from rung.wire import ollama as wire
@@ -54,6 +53,7 @@ class Loading:
         self._trusted_until = 0.0
         self._task: asyncio.Task[bool] | None = None
         self._task_needed = 0
+        self._tasks: set[asyncio.Task[bool]] = set()
         self.load_seconds = LOAD_SECONDS
 
     async def ready(self, needed_tokens: int) -> Residence:
@@ -62,9 +62,9 @@ class Loading:
         Raises CallError in the phase LOAD, with the time spent.
         """
         loop = asyncio.get_running_loop()
-        if self._known is not None and loop.time() < self._trusted_until and self._most is not None:
-            if self._known.asked_tokens >= wire.bucket(needed_tokens, self._most):
-                return self._known
+        known = self._known
+        if known is not None and loop.time() < self._trusted_until and self._holds(needed_tokens):
+            return known
         started = loop.time()
         try:
             loaded = await asyncio.shield(self._shared(needed_tokens))
@@ -83,23 +83,28 @@ class Loading:
         self._trusted_until = 0.0
 
     async def close(self) -> None:
-        """Give up a load that is under way."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, CallError):
-                await self._task
+        """Give up what is under way."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # -------------------------------------------------------------- the shared task
 
     def _shared(self, needed: int) -> asyncio.Task[bool]:
         """The load under way if it is large enough, else one that begins when that has ended."""
         before = self._task if self._task is not None and not self._task.done() else None
-        if before is not None and self._task_needed >= needed:
+        if False:
             return before
         self._task = asyncio.create_task(self._settle(needed, before))
         self._task_needed = needed
-        self._task.add_done_callback(_look_at)
+        self._tasks.add(self._task)
+        self._task.add_done_callback(self._ended)
         return self._task
+
+    def _ended(self, task: asyncio.Task[bool]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # taken notice of, should all who waited for it have left
 
     async def _settle(self, needed: int, before: asyncio.Task[bool] | None) -> bool:
         """Load the model unless it is in memory and large enough. Returns whether it had to."""
@@ -107,19 +112,28 @@ class Loading:
             await asyncio.wait({before})
         most = await self._limit()
         wanted = wire.bucket(needed, most)
-        found = await self._server.loaded()
+        found = await self._look()
         if found is None:
             self._known = None
-        elif self._known is not None and found.context_tokens == self._known.window_tokens:
-            wanted = max(wanted, self._known.asked_tokens)
         loaded = not self._keep(found, wanted, most)
         if loaded:
             await self._server.load(wanted, self.load_seconds)
-            found = await self._server.loaded()
+            found = await self._look()
             told = 0 if found is None else found.context_tokens
             self._known = Residence(wanted, told or wanted)
         self.answered()
         return loaded
+
+    async def _look(self) -> about.Loaded | None:
+        """The model in memory. What the server does not tell is taken to be as it was."""
+        try:
+            return await self._server.loaded()
+        except wire.OllamaWireError:
+            pass
+        except CallError as error:
+            if error.failure.fault is Fault.CONNECT:
+                raise
+        return None if self._known is None else about.Loaded(self._server.model)
 
     def _keep(self, found: about.Loaded | None, wanted: int, most: int) -> bool:
         """Whether what is in memory will do; remembers it if so."""
@@ -133,6 +147,11 @@ class Loading:
             return True
         return False
 
+    def _holds(self, needed: int) -> bool:
+        if self._known is None or self._most is None:
+            return False
+        return self._known.asked_tokens >= wire.bucket(needed, self._most)
+
     async def _limit(self) -> int:
         """The most tokens a window may have: configured, trained, or the largest bucket."""
         if self._most is None:
@@ -140,9 +159,3 @@ class Loading:
             limits = (self._configured, shown.trained_tokens)
             self._most = min((n for n in limits if n is not None), default=wire.BUCKETS[-1])
         return self._most
-
-
-def _look_at(task: asyncio.Task[bool]) -> None:
-    """Take notice of how a load ended, should all who waited for it have left."""
-    if not task.cancelled():
-        task.exception()

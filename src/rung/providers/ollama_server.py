@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rung.core.types import Failure, Fault, Phase
 from rung.providers.base import CallError
+from rung.providers.faults import BY_HUNDRED, BY_STATUS, clean
 from rung.providers.http import HttpClient, HttpError
 from rung.wire import ollama as wire
 from rung.wire import ollama_server as about
@@ -19,20 +22,14 @@ class OllamaServer:
 
     def __init__(self, http: HttpClient, base_url: str, model: str, keep_alive: str) -> None:
         self.http = http
-        self.base_url = base_url.rstrip("/")
+        # Many name the OpenAI-compatible path, which is not the one that is spoken here.
+        self.base_url = base_url.rstrip("/").removesuffix("/v1")
         self.model = model
         self.keep_alive = keep_alive
 
     async def loaded(self) -> about.Loaded | None:
-        """The model as it is in memory; ``None`` if it is not, or the server does not tell."""
-        try:
-            return about.decode_loaded(await self.ask("/api/ps")).get(about.full_name(self.model))
-        except wire.OllamaWireError:
-            return None
-        except CallError as error:
-            if error.failure.fault is Fault.CONNECT:
-                raise
-            return None
+        """The model as it is in memory, if it is. Raises CallError or OllamaWireError."""
+        return about.decode_loaded(await self.ask("/api/ps")).get(about.full_name(self.model))
 
     async def shown(self) -> about.Shown:
         """What is known of the model; nothing where the server does not tell."""
@@ -80,49 +77,50 @@ class OllamaServer:
             if body is None:
                 response = await self.http.get(url, {}, timeout_seconds=timeout_seconds)
             else:
-                response = await self.http.post(
-                    url, HEADERS, body, timeout_seconds=timeout_seconds
-                )
+                response = await self.http.post(url, HEADERS, body, timeout_seconds=timeout_seconds)
         except HttpError as error:
             raise self.unreached(error) from None
         if response.status != 200:
-            raise CallError(self.complaint(response.status, response.body), Phase.HEADERS)
+            said = about.decode_error(response.body)
+            raise CallError(self.complaint(said, response.status), Phase.HEADERS)
         return response.body
 
     def unreached(self, error: HttpError) -> CallError:
         """A call that HTTP itself could not carry out."""
-        if error.fault is not Fault.CONNECT:
+        if error.fault is not Fault.CONNECT or error.phase is not Phase.CONNECT:
             return CallError(Failure(error.fault, error.message), error.phase)
-        message = f"nothing listens at {self.base_url}. Fix: start it with `ollama serve`"
+        message = f"{error.message}. Fix: start Ollama with `ollama serve`"
         return CallError(Failure(Fault.CONNECT, message), Phase.CONNECT)
 
-    def complaint(self, status: int, body: bytes) -> Failure:
-        """What an error answer means, with the fix where there is one."""
-        said = about.decode_error(body) or f"HTTP {status}"
-        fault = about.fault_of(said, status) or _BY_STATUS.get(status, Fault.SERVER_ERROR)
-        return Failure(fault, f"Ollama: {said}{self.fix(fault)}", status)
+    def complaint(self, said: str, status: int | None = None) -> Failure:
+        """What Ollama's own words mean, with the fix where there is one."""
+        fault = about.fault_of(said, status) or _by_status(status)
+        words = clean(said, None) or f"HTTP {status}"
+        if fault is Fault.NOT_FOUND and "model" not in words:
+            words = f"{self.base_url} is not Ollama: {words}"
+            return Failure(fault, f"{words}. Fix: correct the tier's base_url", status)
+        return Failure(fault, f"Ollama: {words}{FIXES.get(fault, '')}", status)
 
-    def fix(self, fault: Fault) -> str:
-        """What mends ``fault``, as the end of a message; "" if nothing does."""
-        if fault is Fault.NOT_FOUND:
-            return f". Fix: `ollama pull {self.model}`"
-        if fault is Fault.CONTEXT_TOO_LONG:
-            return (
-                ". Fix: raise the tier's context_tokens, as far as the model and the memory go, "
-                "or let a tier with a longer context follow it"
-            )
-        if fault is Fault.UNAVAILABLE:
-            return ". Fix: lower the tier's context_tokens, or take a smaller model"
-        return ""
+    async def missing(self, failure: Failure) -> Failure:
+        """``failure`` with what is installed and what to do, if it is that the model is not."""
+        if failure.fault is not Fault.NOT_FOUND or not failure.message.startswith("Ollama: "):
+            return failure
+        found = await self.installed()
+        told = f"installed: {', '.join(found[:10])}" if found else "no model is"
+        message = f"{self.model} is not installed at {self.base_url} ({clean(told, None)})"
+        return replace(failure, message=f"{message}. Fix: `ollama pull {self.model}`")
 
 
-_BY_STATUS = {
-    400: Fault.REJECTED,
-    401: Fault.AUTH,
-    403: Fault.AUTH,
-    408: Fault.TIMEOUT,
-    413: Fault.CONTEXT_TOO_LONG,
-    429: Fault.RATE_LIMITED,
-    502: Fault.OVERLOADED,
-    503: Fault.OVERLOADED,
+FIXES = {
+    Fault.CONTEXT_TOO_LONG: (
+        ". Fix: raise the tier's context_tokens, as far as model and memory go, "
+        "or put a tier with a longer context above it"
+    ),
+    Fault.UNAVAILABLE: ". Fix: lower the tier's context_tokens, or take a smaller model",
 }
+
+
+def _by_status(status: int | None) -> Fault:
+    if status is None:
+        return Fault.SERVER_ERROR
+    return BY_STATUS.get(status) or BY_HUNDRED.get(status // 100, Fault.INVALID_RESPONSE)

@@ -36,7 +36,8 @@ class ProviderRow:
     genai-prices, ``None`` where a call costs nothing but time. ``local`` says that requests stay on
     this machine or network while ``base_url`` is the row's own: see `is_local`. ``ports`` are where
     a local server listens by default. ``lacks`` is what no model can do through it, as far as it is
-    documented. ``notes`` are odd behaviours, each with its source.
+    documented. ``suggested`` is the model that a first configuration names, for its owner to
+    change. ``notes`` are odd behaviours, each with its source.
     """
 
     name: str
@@ -44,6 +45,7 @@ class ProviderRow:
     base_url: str | None = None
     key_variable: str | None = None
     prices: str | None = None
+    suggested: str | None = None
     local: bool = False
     ports: tuple[int, ...] = ()
     lacks: frozenset[Need] = frozenset()
@@ -59,6 +61,7 @@ _ROWS = (
         base_url="https://api.openai.com/v1",
         key_variable="OPENAI_API_KEY",
         prices="openai",
+        suggested="gpt-6.1-sol",
     ),
     ProviderRow(
         name="openrouter",
@@ -66,6 +69,7 @@ _ROWS = (
         base_url="https://openrouter.ai/api/v1",
         key_variable="OPENROUTER_API_KEY",
         prices="openrouter",
+        suggested="openai/gpt-6.1-sol",
         notes=(
             (
                 "An error after the stream has begun comes as an event with HTTP 200: "
@@ -79,6 +83,7 @@ _ROWS = (
         base_url="https://generativelanguage.googleapis.com/v1beta/openai",
         key_variable="GEMINI_API_KEY",
         prices="google",
+        suggested="gemini-3.8-flash",
         notes=(
             (
                 "A tool call's extra_content.google.thought_signature has to come back unchanged: "
@@ -92,6 +97,7 @@ _ROWS = (
         base_url="https://api.moonshot.ai/v1",
         key_variable="MOONSHOT_API_KEY",
         prices="moonshotai",
+        suggested="kimi-k3",
         notes=(
             (
                 "From kimi-k2.5 on the temperature is fixed, any other is a 400: leave it out. "
@@ -105,6 +111,7 @@ _ROWS = (
         base_url="https://api.deepseek.com",
         key_variable="DEEPSEEK_API_KEY",
         prices="deepseek",
+        suggested="deepseek-chat",
         notes=(
             (
                 "While it is busy it keeps the connection alive with blank lines and SSE comments: "
@@ -118,6 +125,7 @@ _ROWS = (
         base_url="https://api.mistral.ai/v1",
         key_variable="MISTRAL_API_KEY",
         prices="mistral",
+        suggested="mistral-large-latest",
         notes=(
             (
                 "A tool call's id has to be nine letters or digits, or it is a 400: "
@@ -131,6 +139,7 @@ _ROWS = (
         base_url="https://api.groq.com/openai/v1",
         key_variable="GROQ_API_KEY",
         prices="groq",
+        suggested="openai/gpt-oss-120b",
         lacks=frozenset({Need.LOGPROBS, Need.MANY_CHOICES}),
         notes=(
             (
@@ -145,6 +154,7 @@ _ROWS = (
         base_url="https://api.together.xyz/v1",
         key_variable="TOGETHER_API_KEY",
         prices="together",
+        suggested="meta-llama/Llama-3.3-70B-Instruct-Turbo",
     ),
     ProviderRow(
         name="fireworks",
@@ -159,6 +169,7 @@ _ROWS = (
         base_url="https://api.x.ai/v1",
         key_variable="XAI_API_KEY",
         prices="x-ai",
+        suggested="grok-4",
     ),
     ProviderRow(
         name="cerebras",
@@ -166,6 +177,7 @@ _ROWS = (
         base_url="https://api.cerebras.ai/v1",
         key_variable="CEREBRAS_API_KEY",
         prices="cerebras",
+        suggested="gpt-oss-120b",
     ),
     ProviderRow(
         name="ollama",

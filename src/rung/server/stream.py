@@ -86,8 +86,7 @@ class ChatStreamSink:
 
     async def _pass_on(self, delta: Delta, model: str) -> None:
         if delta.raw and delta.dialect == chat.DIALECT:
-            if delta.raw != chat.DONE and (self._request.stream_usage or not delta.bookkeeping):
-                await self._chunk(sse.encode(delta.raw))
+            await self._chunk(sse.encode(delta.raw))
             return
         begun = self._writer is not None
         writer = self._write_as(model)

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 from rung.core.errors import RequestError
 from rung.core.types import Trust, Weight
-from rung.verifiers import json_text, schema_run
+from rung.verifiers import schema_run, strict_json
 from rung.verifiers.base import Finding, Subject, abstained, failed, passed, shown
 from rung.verifiers.schema_cost import Cost, cost
 from rung.verifiers.schema_document import refused
@@ -75,11 +75,11 @@ class JsonSchema:
         text = subject.answer.text
         if subject.answer.tool_calls and not text.strip():
             return passed("the answer is a tool call; the schema is for text")
-        if len(text) > json_text.LONGEST:
+        if len(text) > strict_json.LONGEST:
             return abstained(f"the answer has {len(text):,} characters, too many to check")
         try:
-            value = json_text.parse(text)
-        except json_text.NotJsonError as error:
+            value = strict_json.parse(text)
+        except strict_json.NotJsonError as error:
             return failed(str(error))
         if self.compiled is None:
             return _any_object(value)
@@ -145,7 +145,7 @@ def _compile(text: str) -> Compiled:
     import jsonschema_rs
 
     root = json.loads(text)
-    if json_text.depth(root) > DEEPEST_SCHEMA:
+    if strict_json.depth(root) > DEEPEST_SCHEMA:
         raise refused(f"it is nested more than {DEEPEST_SCHEMA} levels deep")
     worst = cost(root)
     try:
@@ -197,10 +197,10 @@ def _bound(compiled: Compiled, text: str, value: Any) -> float:
     # Every value and key but the first follows one of these characters.
     values = 1 + sum(map(text.count, ",:[{"))
     size = len(text) * 4
-    depth = min(text.count("[") + text.count("{"), json_text.DEEPEST)
+    depth = min(text.count("[") + text.count("{"), strict_json.DEEPEST)
     bound = worst.nanoseconds(values, size, depth)
     if bound > _INLINE_FAULTS_NANOSECONDS or worst.frames * (depth + 1) > _INLINE_FRAMES:
-        depth = json_text.depth(value)
+        depth = strict_json.depth(value)
         bound = worst.nanoseconds(values, size, depth)
     return math.inf if worst.frames * (depth + 1) > _INLINE_FRAMES else bound
 

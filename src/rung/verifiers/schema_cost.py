@@ -116,9 +116,10 @@ def cost(root: Any) -> Cost | None:
     document = read(root)
     graph, counted, compares = _graph(document)
     order = _order(graph)
-    levels, closed = _levels(graph, order)
-    if not counted:
+    closures = _closures(graph, order) if counted else None
+    if closures is None:
         return None
+    levels, closed = _levels(graph, closures)
     return Cost(tuple(levels), closed, _longest(graph, order), compares)
 
 
@@ -229,50 +230,72 @@ def _longest(graph: _Graph, order: list[int]) -> int:
 # ------------------------------------------------------------------ counting the ways
 
 
-def _levels(graph: _Graph, order: list[int]) -> tuple[list[Level], bool]:
-    steps = 1 + len(order) + sum(map(len, graph.in_place)) + sum(map(len, graph.below))
-    deepest = min(DEEPEST_ANSWER, max(2, _MOST_STEPS // steps))
-    ways: dict[int, int] = {0: 1} if order else {}
+def _closures(graph: _Graph, order: list[int]) -> list[dict[int, int]] | None:
+    """For each subschema, how often it applies each other to the same value; None if too many."""
+    closures: list[dict[int, int]] = [{} for _ in order]
+    entries = 0
+    for node in reversed(order):
+        ways = {node: 1}
+        for at in graph.in_place[node]:
+            _add(ways, closures[at], 1)
+        closures[node] = ways
+        entries += len(ways)
+        if entries > _MOST_STEPS:
+            return None
+    return closures
+
+
+def _levels(graph: _Graph, closures: list[dict[int, int]]) -> tuple[list[Level], bool]:
+    """The worst of each level, and whether deeper levels are no worse."""
+    ways = dict(closures[0]) if closures else {}
     levels: list[Level] = []
     seen: set[frozenset[tuple[int, int]]] = set()
     worst = Level(_PER_VISIT, 0)
-    for _ in range(deepest + 1):
-        _apply_in_place(graph, order, ways)
+    steps = 0
+    while len(levels) <= DEEPEST_ANSWER:
         worst = Level(
             max(worst.per_value, sum(graph.per_value[at] * count for at, count in ways.items())),
             max(worst.per_byte, sum(graph.per_byte[at] * count for at, count in ways.items())),
         )
-        if worst.per_value > _BEYOND:
-            return [*levels, worst], False
         levels.append(worst)
         state = frozenset(ways.items())
         if not ways or state in seen:
             return levels, True
         seen.add(state)
-        ways = _one_level_down(graph, ways)
-    return levels, deepest == DEEPEST_ANSWER
+        ways, taken = _one_level_down(graph, closures, ways)
+        steps += len(state) + taken
+        if steps > _MOST_STEPS or worst.per_value > _BEYOND:
+            return levels, False
+    return levels, True
 
 
-def _apply_in_place(graph: _Graph, order: list[int], ways: dict[int, int]) -> None:
-    for node in order:
-        if node in ways:
-            for at in graph.in_place[node]:
-                ways[at] = ways.get(at, 0) + ways[node]
-
-
-def _one_level_down(graph: _Graph, ways: dict[int, int]) -> dict[int, int]:
-    anywhere: dict[int, int] = defaultdict(int)
-    named: dict[tuple[int, str], int] = defaultdict(int)
+def _one_level_down(
+    graph: _Graph, closures: list[dict[int, int]], ways: dict[int, int]
+) -> tuple[dict[int, int], int]:
+    """How often each subschema applies to one value below, and the steps it took to count."""
+    entered: dict[str | None, dict[int, int]] = defaultdict(dict)
     for node, count in ways.items():
         for name, at in graph.below[node]:
-            if name is None:
-                anywhere[at] += count
-            else:
-                named[at, name] += count
-    most: dict[int, int] = defaultdict(int)
-    for (at, _), count in named.items():
-        most[at] = max(most[at], count)
-    return {at: anywhere[at] + most[at] for at in [*anywhere, *most.keys() - anywhere.keys()]}
+            entered[name][at] = entered[name].get(at, 0) + count
+    steps = 0
+    reached: dict[str | None, dict[int, int]] = {}
+    for name, entries in entered.items():
+        reached[name] = {}
+        for at, count in entries.items():
+            _add(reached[name], closures[at], count)
+            steps += 1 + len(closures[at])
+    total = reached.pop(None, {})
+    most: dict[int, int] = {}
+    for named in reached.values():
+        for at, count in named.items():
+            most[at] = max(most.get(at, 0), count)
+    _add(total, most, 1)
+    return total, steps
+
+
+def _add(to: dict[int, int], more: dict[int, int], times: int) -> None:
+    for at, count in more.items():
+        to[at] = to.get(at, 0) + count * times
 
 
 # ------------------------------------------------------------------ what one visit costs

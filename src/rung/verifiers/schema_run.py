@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,8 @@ def compiled(schema: str, *, linear: bool) -> jsonschema_rs.Validator:
 
 def faults(validator: jsonschema_rs.Validator, value: Any) -> list[str]:
     """The first few faults of an invalid value, each with its place."""
-    return [_fault(error) for error in islice(validator.iter_errors(value), MOST_FAULTS)]
+    found = dict.fromkeys(_fault(error) for error in islice(validator.iter_errors(value), 30))
+    return list(found)[:MOST_FAULTS]
 
 
 def message(error: jsonschema_rs.ValidationError) -> str:
@@ -68,7 +70,7 @@ def innermost(error: jsonschema_rs.ValidationError) -> jsonschema_rs.ValidationE
     while failing := _alternatives(error):
         if not all(failing):  # more than one alternative fits
             return error
-        error = min(failing, key=_distance)[0]
+        error = min(failing, key=partial(_distance, error))[0]
     return error
 
 
@@ -89,10 +91,14 @@ def _fault(error: jsonschema_rs.ValidationError) -> str:
     )
 
 
-def _distance(faults: list[jsonschema_rs.ValidationError]) -> tuple[bool, int]:
-    """How far an alternative is off: the wrong kind of value is farthest, then by faults."""
-    wrong_kind = any(fault.kind.name in {"type", "const", "enum"} for fault in faults)
-    return wrong_kind and len(faults) == 1, len(faults)
+def _distance(
+    error: jsonschema_rs.ValidationError, faults: list[jsonschema_rs.ValidationError]
+) -> tuple[bool, bool, int]:
+    """How far one alternative is off: farthest with another type, then with another tag."""
+    own = len(error.instance_path)
+    other_type = any(f.kind.name == "type" and len(f.instance_path) == own for f in faults)
+    other_tag = any(f.kind.name in {"const", "enum"} for f in faults)
+    return other_type, other_tag, len(faults)
 
 
 def _pointer(error: jsonschema_rs.ValidationError) -> str:

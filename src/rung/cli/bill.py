@@ -1,0 +1,156 @@
+"""`rung bill`: the report over the ledger."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, datetime
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from rung.cli.output import (
+    NOTHING,
+    bar,
+    console,
+    money,
+    one_line,
+    percent,
+    print_json,
+    seconds,
+    share,
+    table,
+)
+from rung.cli.settings import ConfigPath, Json, load, open_ledger
+from rung.core.errors import RequestError
+from rung.ledger.bill import Bill, BillBy, RequestLine, Spend, TierLine, to_json
+from rung.ledger.bill import bill as add_up
+
+SPAN = re.compile(r"^(\d{1,6})([smhdw])$")
+UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+BAR_WIDTH = 12
+
+
+def bill(
+    *,
+    since: Annotated[
+        str | None, Parameter(help="7d, 24h, 30m, or a date such as 2026-11-01.")
+    ] = None,
+    until: Annotated[str | None, Parameter(help="As --since; the moment is not included.")] = None,
+    by: Annotated[BillBy | None, Parameter(help="Split it further.")] = None,
+    baseline: Annotated[str | None, Parameter(help="Show savings against this one only.")] = None,
+    path: ConfigPath = None,
+    json: Json = False,
+) -> None:
+    """Show what was spent, where, what it would have cost without a cascade, and what was wasted.
+
+    Every amount is the exact sum of the ledger's rows, failed attempts included.
+
+    Examples:
+    --------
+    `rung bill --since 7d`
+
+    `rung bill --by project --baseline claude-sonnet-5-5`
+
+    `rung bill --json`
+    """
+    now = time.time()
+    with open_ledger(load(path)) as ledger:
+        made = add_up(
+            ledger,
+            since_unix=None if since is None else moment(since, now),
+            until_unix=None if until is None else moment(until, now),
+            by=by,
+            baseline=baseline,
+        )
+    if json:
+        print_json(to_json(made))
+    else:
+        show_bill(made, console())
+
+
+def moment(text: str, now: float) -> float:
+    """A time span before ``now``, or a date, as seconds since 1970. Raises RequestError."""
+    if found := SPAN.match(text):
+        return now - int(found[1]) * UNIT_SECONDS[found[2]]
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        message = f"{text!r} is no time."
+        raise RequestError(message, fix="write 7d, 24h, 30m, or 2026-11-01") from None
+    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+
+
+def show_bill(made: Bill, to: Console) -> None:
+    """The bill for people."""
+    total = made.total
+    if not total.requests:
+        to.print('No requests yet. Try `rung demo`, or `rung ask "..."`.')
+        return
+    to.print(_tiers(made.tiers))
+    to.print()
+    for label, value in _figures(total):
+        to.print(f"  {label:<28} {value}")
+    if made.by is not None and made.lines:
+        to.print()
+        to.print(_lines(made))
+
+
+def _tiers(tiers: tuple[TierLine, ...]) -> object:
+    numbers = ("passed", "calls", "spend", "wasted", "seconds")
+    columns = [("tier", "left"), ("answered", "left"), *((name, "right") for name in numbers)]
+    shown = table("Who answered", columns)
+    for line in tiers:
+        shown.add_row(
+            one_line(line.key or NOTHING, 20),
+            f"{bar(line.served, BAR_WIDTH)} {share(line.served)}",
+            share(line.passed),
+            str(line.spend.attempts),
+            money(line.spend.spend_nanousd),
+            money(line.spend.wasted_nanousd),
+            seconds(line.spend.wasted_seconds),
+        )
+    return shown
+
+
+def _wasted(spend: Spend) -> str:
+    return f"{money(spend.wasted_nanousd)} and {seconds(spend.wasted_seconds)}"
+
+
+def _figures(total: RequestLine) -> list[tuple[str, str]]:
+    spend = total.spend
+    figures = [
+        ("requests", f"{total.requests}, {total.verified} verified"),
+        ("nothing passed", f"{total.exhausted} ({total.inbox} in the inbox)"),
+        ("escalation rate", percent(total.escalation)),
+        ("fallbacks on errors", str(total.fallbacks)),
+        ("spend", f"{money(spend.spend_nanousd)}, {money(total.blended_nanousd or 0)} a request"),
+        ("of it wasted", _wasted(spend)),
+        ("time to answer", f"{seconds(total.median_seconds)}, p90 {seconds(total.p90_seconds)}"),
+    ]
+    for each in total.savings:
+        saved = NOTHING if each.savings is None else f"{each.savings:.1%} saved"
+        amounts = f"{money(each.spend_nanousd)} instead of {money(each.baseline_nanousd)}"
+        figures.append((f"against {one_line(each.name, 20)}", f"{amounts}, {saved}"))
+        figures.append(("", f"(the same tokens, over {each.requests} answered requests)"))
+    if spend.estimated.hits:
+        figures.append(("token counts", f"{share(spend.estimated)} of calls estimated"))
+    return figures
+
+
+def _lines(made: Bill) -> object:
+    assert made.by is not None
+    numbers = ("requests", "calls", "spend", "wasted")
+    columns = [(made.by.value, "left"), *((name, "right") for name in numbers)]
+    shown = table(f"By {made.by.value}", columns)
+    for line in made.lines:
+        requests = str(line.requests) if isinstance(line, RequestLine) else str(line.served.hits)
+        shown.add_row(
+            one_line(line.key or NOTHING),
+            requests,
+            str(line.spend.attempts),
+            money(line.spend.spend_nanousd),
+            _wasted(line.spend),
+        )
+    return shown

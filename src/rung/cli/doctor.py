@@ -1,0 +1,125 @@
+"""`rung doctor`: what is configured, reachable and mis-set, each with its fix."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+from rung.assemble import Assembly, assemble
+from rung.cli.output import console, one_line, print_json
+from rung.cli.settings import ConfigPath, Json, load
+from rung.config import Config
+from rung.core.errors import RungError
+from rung.providers.base import Health
+from rung.runner import Tier
+
+PATIENCE_SECONDS = 10.0
+
+
+def doctor(*, path: ConfigPath = None, json: Json = False) -> None:
+    """Look at the configuration, the ledger and every tier, without spending a token.
+
+    Ends with status 1 when something that is configured does not work.
+
+    Examples:
+    --------
+    `rung doctor`
+
+    `rung doctor --json`
+    """
+    found = load(path)
+    report = asyncio.run(_examine(found))
+    if json:
+        print_json(report)
+    else:
+        _show(report)
+    if not report["ok"]:
+        sys.exit(1)
+
+
+async def _examine(found: Config) -> dict[str, Any]:
+    ledger = await asyncio.to_thread(_ledger, found)
+    parts = assemble(found, ledger=False)
+    try:
+        names = list(parts.tiers)
+        healths = await asyncio.gather(*(_health(parts.tiers[name]) for name in names))
+        tiers = [_told(parts, name, h) for name, h in zip(names, healths, strict=True)]
+    finally:
+        await parts.close()
+    return {
+        "ok": ledger["ok"] and all(tier["ok"] for tier in tiers),
+        "config": None if found.path is None else str(found.path),
+        "ladders": {name: list(ladder.tiers) for name, ladder in found.file.ladders.items()},
+        "ledger": ledger,
+        "tiers": tiers,
+    }
+
+
+async def _health(tier: Tier) -> Health:
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await tier.provider.health()
+    except TimeoutError:
+        return Health(ok=False, message=f"no answer within {PATIENCE_SECONDS:g} s")
+
+
+def _told(parts: Assembly, name: str, health: Health) -> dict[str, Any]:
+    tier = parts.tiers[name]
+    price = tier.pricer.price
+    return {
+        "name": name,
+        "model": tier.model,
+        "local": tier.local,
+        "ok": health.ok,
+        "message": health.message,
+        "fix": health.fix,
+        "price": price.source,
+        "models": list(health.models),
+        "facts": dict(health.facts or {}),
+    }
+
+
+def _ledger(found: Config) -> dict[str, Any]:
+    from rung.ledger import Ledger
+
+    if not found.ledger.exists():
+        message = "none yet; the first request makes it"
+        return {"path": str(found.ledger), "ok": _writable(found.ledger), "message": message}
+    try:
+        with Ledger.open(found.ledger) as ledger:
+            newest = ledger.recent(1)
+    except RungError as error:
+        told = {"ok": False, "message": error.message, "fix": error.fix}
+        return {"path": str(found.ledger), **told}
+    message = "empty" if not newest else f"newest request {newest[0].request.id}"
+    return {"path": str(found.ledger), "ok": True, "message": message}
+
+
+def _writable(path: Path) -> bool:
+    """Whether the nearest folder that exists would let the ledger be made."""
+    import os
+
+    folder = next((each for each in path.parents if each.exists()), path.parent)
+    return os.access(folder, os.W_OK)
+
+
+def _show(report: dict[str, Any]) -> None:
+    to = console()
+    to.print(f"configuration: {one_line(report['config'] or 'built in', 200)}")
+    for name, tiers in report["ladders"].items():
+        to.print(f"ladder {one_line(name)}: {one_line(' -> '.join(tiers), 200)}")
+    _line(to, "ledger", report["ledger"], report["ledger"]["path"])
+    for tier in report["tiers"]:
+        where = "local" if tier["local"] else "cloud"
+        _line(to, f"tier {tier['name']}", tier, f"{tier['model']}, {where}, price {tier['price']}")
+    to.print("all is well" if report["ok"] else "[red]something does not work: see above[/]")
+
+
+def _line(to: Any, name: str, found: dict[str, Any], about: str) -> None:
+    sign = "[green]✓[/]" if found["ok"] else "[red]✗[/]"
+    message = one_line(found["message"], 300)
+    to.print(f"{sign} {one_line(name)}  [dim]{one_line(about, 200)}[/]  {message}")
+    if found.get("fix"):
+        to.print(f"    fix: {one_line(found['fix'], 300)}")

@@ -1,0 +1,83 @@
+"""`rung explain`: one request, and why it went the way it went."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from rich.console import Console
+
+from rung.account import KINDS, reasons, stored_json
+from rung.cli.output import NOTHING, SIGN, console, money, one_line, print_json, seconds
+from rung.cli.settings import ConfigPath, Json, load, open_ledger
+from rung.core.types import Attempt, UsageSource
+from rung.ledger import StoredOutcome
+
+
+def explain(id: str = "last", *, path: ConfigPath = None, json: Json = False) -> None:  # noqa: A002 the word people type
+    """Tell one request: its plan, every attempt, every verdict, and why what came next came next.
+
+    Parameters
+    ----------
+    id
+        The request's id or the beginning of it; `last` is the newest.
+
+    Examples:
+    --------
+    `rung explain`
+
+    `rung explain 019b5 --json`
+    """
+    with open_ledger(load(path)) as ledger:
+        found = ledger.find(id)
+    if json:
+        print_json(stored_json(found))
+        return
+    to = console()
+    _head(found, to)
+    whys = reasons(found.plan, found.history, found.decision, inbox=found.inbox)
+    for place, (attempt, why) in enumerate(zip(found.history, whys, strict=True), 1):
+        _attempt(place, attempt, to)
+        to.print(f"   [bold]{one_line(why, 300)}[/]")
+    _foot(found, to)
+
+
+def _head(found: StoredOutcome, to: Console) -> None:
+    request = found.request
+    when = datetime.fromtimestamp(found.started_unix, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    to.print(f"[bold]{request.id}[/]  {when}  {one_line(request.project or '')}")
+    asked = f", asked for {one_line(request.model)}" if request.model else ""
+    to.print(f"{request.body_bytes} bytes by {one_line(request.dialect)}{asked}")
+    tiers = " -> ".join(step.tier for step in found.plan.steps) or "no tier"
+    to.print(f"plan {one_line(found.plan.ladder)}: {one_line(tiers, 200)}")
+    for each in found.plan.excluded:
+        to.print(f"  not on it: {one_line(each.tier)} ({one_line(each.why, 200)})")
+
+
+def _attempt(place: int, attempt: Attempt, to: Console) -> None:
+    usage = attempt.usage
+    counted = " (estimated)" if usage.source is UsageSource.ESTIMATED else ""
+    load = f", of it {seconds(attempt.load_seconds)} loading" if attempt.load_seconds else ""
+    to.print()
+    to.print(
+        f"{place}. [bold]{one_line(attempt.tier)}[/] was {KINDS[attempt.kind]}: "
+        f"{usage.input_tokens} tokens in, {usage.output_tokens} out{counted}, "
+        f"{seconds(attempt.seconds)}{load}, {money(attempt.cost_nanousd)}"
+    )
+    if attempt.failure is not None:
+        to.print(f"   [red]![/] {one_line(attempt.failure.message, 300)}")
+    for verdict in attempt.verdicts:
+        score = "" if verdict.score is None else f" (score {verdict.score:.2f})"
+        to.print(
+            f"   {SIGN[verdict.status]} {one_line(verdict.verifier)}: "
+            f"{one_line(verdict.reason, 300)}{score}"
+        )
+
+
+def _foot(found: StoredOutcome, to: Console) -> None:
+    to.print()
+    line = f"{money(found.cost_nanousd)} and {seconds(found.seconds)} in all"
+    for name, cost in found.baselines.items():
+        line += f"; {one_line(name)} would have been {money(cost)}"
+    to.print(line)
+    if found.decision is None:
+        to.print(f"ended by {found.ended_by.value} while in phase {found.phase.value or NOTHING}")

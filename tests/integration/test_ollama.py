@@ -1,0 +1,538 @@
+import asyncio
+import json
+from contextlib import aclosing
+
+import pytest
+
+from rung.core.types import (
+    Fault,
+    Finish,
+    Message,
+    Need,
+    Opaque,
+    Phase,
+    Request,
+    Role,
+    Sampling,
+    SchemaRequest,
+    Text,
+    UsageSource,
+)
+from rung.providers.base import Ask, CallError, Delta, Done
+from rung.providers.http import HttpClient
+from rung.providers.ollama import OllamaProvider
+from support.ollama_server import Model, Ollama, Says, ollama
+from support.socket_server import SocketServer, routes, silent
+
+
+@pytest.fixture
+async def http():
+    client = HttpClient()
+    yield client
+    await client.close()
+
+
+def asking(text="Why?", **changes) -> Ask:
+    messages = (Message(Role.USER, (Text(text),)),)
+    request = Request("r", "chat", messages, sampling=changes.pop("sampling", Sampling()))
+    given = {"stream": False, "timeout_seconds": 10.0} | changes
+    return Ask(request, messages, as_it_came=True, **given)
+
+
+async def play(provider: OllamaProvider, ask: Ask) -> tuple[list[Delta], Done]:
+    events = [event async for event in provider.call(ask)]
+    *deltas, done = events
+    assert isinstance(done, Done)
+    assert all(isinstance(delta, Delta) for delta in deltas)
+    return deltas, done
+
+
+async def failing(provider: OllamaProvider, ask: Ask) -> CallError:
+    with pytest.raises(CallError) as caught:
+        await play(provider, ask)
+    return caught.value
+
+
+def provider_of(http: HttpClient, server: Ollama, **options) -> OllamaProvider:
+    return OllamaProvider(http, base_url=server.url, model="qwen", **options)
+
+
+# ------------------------------------------------------------------ answers
+
+
+async def test_a_plain_answer_is_whole_and_counted(http):
+    async with ollama(qwen=Model()) as server:
+        server.say(Says(("Hello", " there"), thinking=("hm",)))
+        deltas, done = await play(provider_of(http, server), asking("a" * 400))
+    assert deltas == []
+    assert done.answer.text == "Hello there"
+    assert (done.answer.finish, done.answer.model) == (Finish.STOP, "qwen")
+    assert (done.answer.dialect, json.loads(done.answer.body)["done"]) == ("ollama", True)
+    assert (done.usage.input_tokens, done.usage.output_tokens) == (100, 2)
+    assert done.usage.source is UsageSource.PROVIDER
+
+
+@pytest.mark.parametrize("slices", [None, 1, 7])
+async def test_a_stream_is_the_same_however_it_is_sliced(http, slices):
+    async with ollama(qwen=Model()) as server:
+        server.say(Says(("Grüß", " dich", " 👋"), thinking=("hm", "…"), slices=slices))
+        deltas, done = await play(provider_of(http, server), asking(stream=True))
+    assert [delta.text for delta in deltas] == ["Grüß", " dich", " 👋"]
+    assert [json.loads(delta.raw)["message"]["content"] for delta in deltas] == [
+        delta.text for delta in deltas
+    ]
+    assert done.answer.text == "Grüß dich 👋"
+    assert done.usage.output_tokens == 3
+
+
+async def test_an_answer_at_its_limit_says_so(http):
+    async with ollama(qwen=Model()) as server:
+        server.say(Says(done_reason="length"))
+        _, done = await play(provider_of(http, server), asking(stream=True))
+    assert done.answer.finish is Finish.LENGTH
+
+
+async def test_what_is_asked_is_what_is_sent(http):
+    sampling = Sampling(max_tokens=9, temperature=0.1, seed=1)
+    ask = asking(sampling=sampling, schema=SchemaRequest({"type": "object"}), temperature=0.8)
+    async with ollama(qwen=Model()) as server:
+        await play(provider_of(http, server, keep_alive="1h", think=False), ask)
+    (sent,) = server.chats
+    assert sent["options"] == {
+        "num_ctx": 16_384,
+        "num_predict": 9,
+        "temperature": 0.8,
+        "seed": 1,
+    }
+    assert (sent["truncate"], sent["keep_alive"], sent["think"]) == (False, "1h", False)
+    assert sent["format"] == {"type": "object"}
+
+
+async def test_what_is_lost_is_named(http):
+    parts = (Text("Look"), Opaque("image_url", {"url": "data:"}))
+    messages = (Message(Role.USER, parts),)
+    request = Request("r", "chat", messages, needs=frozenset({Need.IMAGES}))
+    ask = Ask(request, messages, as_it_came=True, stream=False, timeout_seconds=5)
+    async with ollama(qwen=Model()) as server:
+        _, done = await play(provider_of(http, server), ask)
+    assert done.losses == ("image_url", "images")
+
+
+async def test_an_openai_path_in_the_address_is_not_used(http):
+    async with ollama(qwen=Model()) as server:
+        provider = OllamaProvider(http, base_url=server.url + "/v1/", model="qwen")
+        _, done = await play(provider, asking())
+    assert done.answer.text == "Hello there"
+
+
+# ------------------------------------------------------------------ windows and loads
+
+
+async def test_a_window_grows_by_buckets_and_does_not_shrink_while_loaded(http):
+    async with ollama(qwen=Model(trained=131_072)) as server:
+        provider = provider_of(http, server)
+        for size in (100, 60_000, 100, 200_000, 10):
+            await play(provider, asking("a" * size))
+    assert [context for _, context in server.loads] == [16_384, 32_768, 131_072]
+    assert [chat["options"]["num_ctx"] for chat in server.chats] == [
+        *(16_384, 32_768, 32_768, 131_072, 131_072)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("configured", "trained", "window"),
+    [(8_192, 32_768, 8_192), (None, 4_096, 4_096), (100_000, 40_960, 40_960)],
+)
+async def test_a_window_is_never_above_the_configured_or_trained(http, configured, trained, window):
+    async with ollama(qwen=Model(trained=trained)) as server:
+        provider = provider_of(http, server, context_tokens=configured)
+        size = 4 * (window - 10)
+        await play(provider, asking("a" * size, sampling=Sampling(max_tokens=8)))
+    assert server.loads == [("qwen:latest", window)]
+
+
+async def test_a_larger_window_of_another_program_is_taken_over(http):
+    async with ollama(qwen=Model()) as server:
+        server.loaded["qwen:latest"] = 20_000
+        await play(provider_of(http, server), asking())
+        await play(provider_of(http, server), asking())
+    assert server.loads == []
+    assert {chat["options"]["num_ctx"] for chat in server.chats} == {20_000}
+
+
+async def test_a_smaller_window_of_another_program_is_reloaded_before_the_call(http):
+    async with ollama(qwen=Model()) as server:
+        server.loaded["qwen:latest"] = 4_096
+        _, done = await play(provider_of(http, server), asking())
+    assert len(server.warm_ups) == 1
+    assert server.chats[0]["options"]["num_ctx"] == 16_384
+    assert done.load_seconds > 0
+
+
+async def test_a_server_that_does_not_tell_its_windows_is_loaded_once(http):
+    async with ollama(qwen=Model()) as server:
+        server.tells_context = False
+        provider = provider_of(http, server)
+        for _ in range(3):
+            provider.loading.doubt()
+            await play(provider, asking())
+    assert len(server.warm_ups) == 1
+
+
+async def test_a_load_is_shared_and_outside_the_time_of_a_call(http):
+    ready = asyncio.Event()
+    async with ollama(qwen=Model(loading=ready)) as server:
+        provider = provider_of(http, server)
+        calls = [asyncio.create_task(play(provider, asking(timeout_seconds=0.2))) for _ in range(3)]
+        await server.load_begun.wait()
+        done, _ = await asyncio.wait(calls, timeout=0.4)
+        assert not done
+        ready.set()
+        results = await asyncio.gather(*calls)
+    assert len(server.warm_ups) == 1
+    assert all(done.load_seconds >= 0.35 for _, done in results)
+
+
+async def test_a_larger_load_waits_for_the_one_under_way(http):
+    ready = asyncio.Event()
+    async with ollama(qwen=Model(loading=ready)) as server:
+        provider = provider_of(http, server)
+        small = asyncio.create_task(play(provider, asking()))
+        await server.load_begun.wait()
+        large = asyncio.create_task(play(provider, asking("a" * 60_000)))
+        await asyncio.wait({small, large}, timeout=0.2)
+        assert len(server.warm_ups) == 1
+        ready.set()
+        await asyncio.gather(small, large)
+    assert [context for _, context in server.loads] == [16_384, 32_768]
+
+
+async def test_a_caller_that_leaves_does_not_end_the_load(http):
+    ready = asyncio.Event()
+    async with ollama(qwen=Model(loading=ready)) as server:
+        provider = provider_of(http, server)
+        impatient = asyncio.create_task(play(provider, asking()))
+        await server.load_begun.wait()
+        impatient.cancel()
+        await asyncio.wait({impatient})
+        assert impatient.cancelled()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(server.load_given_up.wait(), 0.2)
+        ready.set()
+        _, done = await play(provider, asking())
+    assert len(server.warm_ups) == 1
+    assert done.answer.text == "Hello there"
+
+
+async def test_a_caller_that_was_the_only_one_leaves_a_warm_model(http):
+    ready = asyncio.Event()
+    async with ollama(qwen=Model(loading=ready)) as server:
+        provider = provider_of(http, server)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(provider.warm(), 0.1)
+        ready.set()
+        await provider.warm()
+    assert server.loads == [("qwen:latest", 16_384)]
+
+
+async def test_closing_gives_the_load_up(http):
+    async with ollama(qwen=Model(loading=asyncio.Event())) as server:
+        provider = provider_of(http, server)
+        waiting = asyncio.create_task(play(provider, asking()))
+        await server.load_begun.wait()
+        await provider.close()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await asyncio.wait_for(server.load_given_up.wait(), 5)
+
+
+async def test_a_load_that_does_not_end_is_a_time_out_in_that_phase(http):
+    async with ollama(qwen=Model(loading=asyncio.Event())) as server:
+        provider = provider_of(http, server)
+        provider.loading.load_seconds = 0.2
+        error = await failing(provider, asking())
+    assert (error.failure.fault, error.phase) == (Fault.TIMEOUT, Phase.LOAD)
+    assert error.failure.message == "qwen was not loaded within 0.2 s"
+    assert error.load_seconds >= 0.2
+
+
+async def test_warming_loads_and_the_call_after_it_does_not_wait(http):
+    async with ollama(qwen=Model()) as server:
+        provider = provider_of(http, server)
+        await provider.warm()
+        asked = len(server.asked)
+        _, done = await play(provider, asking())
+        assert [request.path for request in server.asked[asked:]] == ["/api/chat"]
+    assert done.load_seconds == pytest.approx(0.01)
+
+
+async def test_warming_never_raises(http):
+    async with ollama() as server:
+        await provider_of(http, server).warm()
+    await OllamaProvider(http, base_url="http://127.0.0.1:1", model="qwen").warm()
+
+
+async def test_a_load_inside_of_a_call_is_reported_too(http):
+    async with ollama(qwen=Model(load_seconds=2.5)) as server:
+        provider = provider_of(http, server)
+        await provider.warm()
+        server.loaded.clear()
+        _, done = await play(provider, asking())
+    assert done.load_seconds == pytest.approx(2.5)
+
+
+async def test_a_model_that_does_not_fit_into_memory_is_unavailable(http):
+    words = "model requires more system memory (5.0 GiB) than is available (3.9 GiB)"
+    async with ollama(qwen=Model(load_error=words)) as server:
+        error = await failing(provider_of(http, server), asking())
+    assert (error.failure.fault, error.phase, error.failure.status) == (
+        *(Fault.UNAVAILABLE, Phase.LOAD, 500),
+    )
+    assert words in error.failure.message
+    assert "Fix: lower the tier's context_tokens" in error.failure.message
+
+
+# ------------------------------------------------------------------ prompts that do not fit
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_prompt_beyond_the_window_is_refused(http, stream):
+    async with ollama(qwen=Model(trained=4_096)) as server:
+        error = await failing(provider_of(http, server), asking("a" * 40_000, stream=stream))
+    assert error.failure.fault is Fault.CONTEXT_TOO_LONG
+    assert "request (10000 tokens) exceeds" in error.failure.message
+    assert "Fix: raise the tier's context_tokens" in error.failure.message
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_prompt_cut_by_an_old_server_is_found_out(http, stream):
+    async with ollama(qwen=Model(trained=4_096)) as server:
+        server.knows_truncate = False
+        error = await failing(provider_of(http, server), asking("a" * 40_000, stream=stream))
+    assert error.failure.fault is Fault.CONTEXT_TOO_LONG
+    assert "2050 tokens of it were read, in a window of 4096" in error.failure.message
+    assert error.usage.input_tokens == 2_050
+
+
+async def test_a_server_that_loads_a_smaller_window_than_asked_is_found_out(http):
+    async with ollama(qwen=Model()) as server:
+        server.knows_truncate = False
+        server.most_context = 2_048
+        error = await failing(provider_of(http, server), asking("a" * 20_000))
+    assert error.failure.fault is Fault.CONTEXT_TOO_LONG
+    assert "window of 2048" in error.failure.message
+
+
+async def test_a_low_count_of_cached_tokens_is_not_a_cut(http):
+    async with ollama(qwen=Model()) as server:
+        server.say(Says(prompt_tokens=3))
+        _, done = await play(provider_of(http, server), asking("a" * 40_000))
+    assert done.usage.input_tokens == 3
+
+
+# ------------------------------------------------------------------ what goes wrong
+
+
+async def test_a_missing_model_is_named_with_what_there_is_and_the_fix(http):
+    async with ollama(llama=Model(), phi=Model()) as server:
+        error = await failing(provider_of(http, server), asking())
+    assert (error.failure.fault, error.failure.status) == (Fault.NOT_FOUND, 404)
+    assert error.failure.message == (
+        f"qwen is not installed at {server.url} (installed: llama:latest, phi:latest). "
+        "Fix: `ollama pull qwen`"
+    )
+
+
+async def test_nothing_listening_is_told_with_the_fix(http):
+    provider = OllamaProvider(http, base_url="http://127.0.0.1:1", model="qwen")
+    error = await failing(provider, asking())
+    assert (error.failure.fault, error.phase) == (Fault.CONNECT, Phase.CONNECT)
+    assert "nothing listens at http://127.0.0.1:1" in error.failure.message
+    assert "`ollama serve`" in error.failure.message
+
+
+async def test_another_kind_of_server_is_told_apart_from_a_missing_model(http):
+    async with SocketServer(routes({})) as server:
+        provider = OllamaProvider(http, base_url=server.url, model="qwen")
+        error = await failing(provider, asking())
+    assert "is not Ollama" in error.failure.message
+    assert "base_url" in error.failure.message
+
+
+@pytest.mark.parametrize("after", [0, 1])
+async def test_a_stream_that_breaks_off_is_cut(http, after):
+    async with ollama(qwen=Model()) as server:
+        server.say(Says(("one", "two"), cut=True, after=after))
+        error = await failing(provider_of(http, server), asking(stream=True))
+    assert error.failure.fault is Fault.CUT_STREAM
+    assert error.partial == "one" * after
+    assert error.usage.source is (UsageSource.ESTIMATED if after else UsageSource.NONE)
+
+
+@pytest.mark.parametrize("rest", [b"", b'{"message":{"content":"x"},"done":fal', b"\n\n"])
+async def test_a_stream_that_ends_without_its_end_is_cut(http, rest):
+    async with ollama(qwen=Model()) as server:
+        server.say(Says(("one",), raw=rest or b"\n"))
+        error = await failing(provider_of(http, server), asking(stream=True))
+    assert (error.failure.fault, error.partial) == (Fault.CUT_STREAM, "one")
+
+
+async def test_a_last_line_without_a_line_break_counts(http):
+    async with ollama(qwen=Model()) as server:
+        server.say(Says(("one",), raw=b'{"done":true,"done_reason":"stop"}'))
+        _, done = await play(provider_of(http, server), asking(stream=True))
+    assert done.answer.text == "one"
+    assert done.usage.source is UsageSource.NONE
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        ("an unknown error was encountered", Fault.SERVER_ERROR),
+        ("CUDA error: out of memory", Fault.UNAVAILABLE),
+        ("request (9 tokens) exceeds the available context size (8)", Fault.CONTEXT_TOO_LONG),
+    ],
+)
+async def test_an_error_in_the_middle_of_a_stream_is_one(http, words, fault):
+    async with ollama(qwen=Model()) as server:
+        server.say(Says(("one", "two"), error=words, after=1))
+        error = await failing(provider_of(http, server), asking(stream=True))
+    assert (error.failure.fault, error.partial, error.phase) == (fault, "one", Phase.STREAM)
+    assert words in error.failure.message
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_stall_ends_at_the_time_limit(http, stream):
+    async with ollama(qwen=Model()) as server:
+        server.say(Says(("one", "two"), stall=True, after=1))
+        ask = asking(stream=stream, timeout_seconds=0.3)
+        error = await failing(provider_of(http, server), ask)
+        await asyncio.wait_for(server.hung_up.wait(), 5)
+    assert error.failure.fault is Fault.TIMEOUT
+    assert error.partial == ("one" if stream else "")
+
+
+async def test_leaving_a_stream_hangs_up(http):
+    async with ollama(qwen=Model()) as server:
+        server.say(Says(("one", "two"), stall=True, after=1))
+        async with aclosing(provider_of(http, server).call(asking(stream=True))) as events:
+            assert (await anext(events)).text == "one"
+        await asyncio.wait_for(server.hung_up.wait(), 5)
+
+
+async def test_cancelling_before_the_first_token_hangs_up(http):
+    async with ollama(qwen=Model()) as server:
+        server.say(Says(stall=True))
+        waiting = asyncio.create_task(play(provider_of(http, server), asking()))
+        await server.streaming.wait()
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        await asyncio.wait_for(server.hung_up.wait(), 5)
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "fault"),
+    [
+        (500, "llama runner process has terminated", Fault.SERVER_ERROR),
+        (503, "server busy, please try again", Fault.OVERLOADED),
+        (400, "invalid options: seed", Fault.REJECTED),
+        (400, '"qwen" does not support thinking', Fault.REJECTED),
+    ],
+)
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_refusal_is_passed_on_by_its_kind(http, status, words, fault, stream):
+    async with ollama(qwen=Model()) as server:
+        server.say(Says(status=status, error=words))
+        error = await failing(provider_of(http, server), asking(stream=stream))
+    assert (error.failure.fault, error.failure.status) == (fault, status)
+    assert words in error.failure.message
+
+
+@pytest.mark.parametrize("raw", [b"<html>", b"[]", b'{"message":{"content":1},"done":true}'])
+async def test_nonsense_is_an_invalid_response(http, raw):
+    async with ollama(qwen=Model()) as server:
+        server.say(Says(raw=raw), Says(raw=raw + b"\n"))
+        provider = provider_of(http, server)
+        for stream in (False, True):
+            error = await failing(provider, asking(stream=stream))
+            assert error.failure.fault is Fault.INVALID_RESPONSE
+
+
+async def test_a_line_without_end_is_refused(http):
+    async with ollama(qwen=Model()) as server:
+        server.say(Says((), raw=b'{"message":{"content":"' + b"x" * 5_000_000))
+        error = await failing(provider_of(http, server), asking(stream=True))
+    assert error.failure.fault is Fault.INVALID_RESPONSE
+    assert "longer than" in error.failure.message
+
+
+async def test_many_calls_at_once_are_kept_apart(http):
+    async with ollama(qwen=Model()) as server:
+        server.say(*[Says((f"answer {n}",)) for n in range(20)])
+        provider = provider_of(http, server)
+        results = await asyncio.gather(*[play(provider, asking(stream=True)) for _ in range(20)])
+    assert {done.answer.text for _, done in results} == {f"answer {n}" for n in range(20)}
+    assert len(server.warm_ups) == 1
+
+
+# ------------------------------------------------------------------ health
+
+
+async def test_health_of_a_model_that_is_ready(http):
+    async with ollama(qwen=Model()) as server:
+        provider = provider_of(http, server)
+        await provider.warm()
+        health = await provider.health()
+    assert health.ok
+    assert health.models == ("qwen:latest",)
+    assert "0.33.2" in health.message
+    assert "loaded with a context of 16384" in health.message
+    assert "40% of it does not fit into the GPU" in health.message
+    assert health.facts == {
+        "version": "0.33.2",
+        "trained_tokens": 32_768,
+        "loaded_tokens": 16_384,
+        "bytes": 1000,
+        "bytes_in_gpu": 600,
+    }
+
+
+async def test_health_of_a_model_that_is_not_installed(http):
+    async with ollama(llama=Model()) as server:
+        health = await provider_of(http, server).health()
+    assert not health.ok
+    assert health.fix == "ollama pull qwen"
+    assert health.models == ("llama:latest",)
+
+
+async def test_health_names_what_is_set_wrongly(http):
+    async with ollama(qwen=Model(trained=8_192)) as server:
+        health = await provider_of(http, server, context_tokens=65_536).health()
+        assert health.ok
+        assert "trained for 8192" in health.message
+        assert health.fix == "set context_tokens = 8192"
+        server.loaded["qwen:latest"] = 8_192
+        health = await provider_of(http, server, context_tokens=4_096).health()
+    assert "another program loaded it with more" in health.message
+    assert health.fix == "set context_tokens = 8192"
+
+
+async def test_health_tells_that_a_cloud_model_is_not_local(http):
+    async with ollama(qwen=Model(remote_host="https://ollama.com:443")) as server:
+        health = await provider_of(http, server).health()
+    assert "it runs at https://ollama.com:443, not here" in health.message
+    assert health.fix is not None
+    assert "local = false" in health.fix
+
+
+async def test_health_of_a_server_that_is_not_there(http):
+    health = await OllamaProvider(http, base_url="http://127.0.0.1:1", model="qwen").health()
+    assert not health.ok
+    assert "nothing listens" in health.message
+    assert health.fix == "start Ollama with `ollama serve`"
+
+
+async def test_health_does_not_wait_for_a_silent_server(http):
+    async with SocketServer(silent) as server:
+        health = await OllamaProvider(http, base_url=server.url, model="qwen").health()
+    assert not health.ok
