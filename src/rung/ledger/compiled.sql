@@ -198,3 +198,8 @@ WHERE requests.id < :low ORDER BY requests.id DESC
 -- inbox items
 SELECT inbox.request_id, inbox.created_unix, inbox.state
 FROM inbox ORDER BY inbox.created_unix, inbox.request_id;
+
+-- inbox entry
+SELECT inbox.request_id, inbox.created_unix, inbox.state, inbox.request_json, inbox.answers_json
+FROM inbox
+WHERE inbox.request_id = :id;

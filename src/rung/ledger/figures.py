@@ -87,7 +87,7 @@ class Figures:
         if since_unix is not None:
             self._span.append(_r.started_unix >= since_unix)
         if until_unix is not None:
-            self._span.append(_r.started_unix <= until_unix + 1e5)
+            self._span.append(_r.started_unix < until_unix)
         self._only = [] if baseline is None else [baselines.c.name == baseline]
         if baseline is not None:
             self._must_be_known(baseline)

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from rung.core.errors import LedgerError, RequestError
 from rung.ledger.codec import Row, clean
@@ -29,6 +29,19 @@ class InboxItem:
     request_id: str
     created_unix: float
     state: str
+
+
+@dataclass(frozen=True, slots=True)
+class InboxEntry:
+    """An item with what a human needs to judge it: the request, and each answer with its verdicts.
+
+    ``request`` has ``messages``, ``schema`` and ``model``; each of ``answers`` has ``tier``,
+    ``text`` and ``verdicts``, all as plain JSON values.
+    """
+
+    item: InboxItem
+    request: dict[str, Any]
+    answers: list[dict[str, Any]]
 
 
 def find(connection: sqlite3.Connection, prefix: str) -> StoredOutcome:
@@ -63,7 +76,19 @@ def recent(connection: sqlite3.Connection, limit: int) -> list[StoredOutcome]:
 def inbox_items(connection: sqlite3.Connection) -> list[InboxItem]:
     """All that was ever queued for a human, oldest first."""
     rows = connection.execute(_sql("inbox items"))
-    return [InboxItem(row["request_id"], row["created_unix"], row["state"]) for row in rows]
+    return [_item(row) for row in rows]
+
+
+def inbox_entry(connection: sqlite3.Connection, request_id: str) -> InboxEntry | None:
+    """One item by the whole id of its request, ``None`` where it was never queued."""
+    row = connection.execute(_sql("inbox entry"), {"id": request_id}).fetchone()
+    if row is None:
+        return None
+    return InboxEntry(_item(row), json.loads(row["request_json"]), json.loads(row["answers_json"]))
+
+
+def _item(row: sqlite3.Row) -> InboxItem:
+    return InboxItem(row["request_id"], row["created_unix"], row["state"])
 
 
 @lru_cache

@@ -85,11 +85,13 @@ def _lists() -> dict[str, ClauseElement | ExecutableDDLElement]:
     # Spelt out, because SQLite's dialect otherwise binds an offset of its own.
     start = literal_column("0", Integer)
     items = select(inbox.c.request_id, inbox.c.created_unix, inbox.c.state)
+    entry = select(inbox).where(inbox.c.request_id == bindparam("id"))
     return {
         "newest": newest.limit(limit).offset(start),
         "ids between": within.order_by(requests.c.id).limit(limit).offset(start),
         "ids before": before.limit(limit).offset(start),
         "inbox items": items.order_by(inbox.c.created_unix, inbox.c.request_id),
+        "inbox entry": entry,
     }
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from rung.core.errors import RequestError
 from rung.core.outcome import Outcome
 from rung.ledger import reading
-from rung.ledger.reading import InboxItem
+from rung.ledger.reading import InboxEntry, InboxItem
 from rung.ledger.schema import connect, explained, prepare
 from rung.ledger.stored import StoredOutcome
 from rung.ledger.writer import Writer
@@ -60,6 +61,16 @@ class Ledger:
         """What was queued for a human, oldest first."""
         with self.reading() as connection:
             return reading.inbox_items(connection)
+
+    def inbox_entry(self, prefix: str) -> InboxEntry:
+        """The item of the request whose id begins with ``prefix``. Raises RequestError (404)."""
+        with self.reading() as connection:
+            found = reading.find(connection, prefix)
+            entry = reading.inbox_entry(connection, found.request.id)
+        if entry is None:
+            said = f"{found.request.id} is not in the inbox."
+            raise RequestError(said, status=404, param="id", fix="`rung inbox list` shows what is")
+        return entry
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
