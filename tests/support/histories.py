@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from typing import Protocol
 
 from hypothesis import strategies as st
@@ -46,6 +47,7 @@ class Reply:
     cost_percent: int = 100
     retry_after_seconds: float | None = None
     began: bool = True
+    load_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -135,10 +137,15 @@ def simulate(
     raise AssertionError(f"no end after {most_actions(plan)} actions: {moves}")
 
 
-def elapsed(history: History) -> float:
+def now(history: History) -> float:
     """When the last thing that is in the history ended."""
     ends = [a.ended_at for a in history] + [v.at for a in history for v in a.verdicts]
     return max(ends, default=0.0)
+
+
+def elapsed(history: History) -> float:
+    """The same without the loading of models, which no deadline counts."""
+    return now(history) - sum(attempt.load_seconds for attempt in history)
 
 
 def _called(plan: Plan, history: History, call: Call, world: World) -> Attempt:
@@ -146,23 +153,24 @@ def _called(plan: Plan, history: History, call: Call, world: World) -> Attempt:
     step = next(step for step in plan.steps if step.tier == call.tier)
     fault = Fault.TIMEOUT if reply.seconds > call.timeout_seconds else reply.fault
     failure = None if fault is None else Failure(fault, "", None, reply.retry_after_seconds)
-    started = elapsed(history) + call.wait_seconds
+    started = now(history) + call.wait_seconds
     return Attempt(
         id=f"a{len(history)}",
         tier=call.tier,
         kind=call.kind,
         started_at=started,
-        ended_at=started + min(reply.seconds, call.timeout_seconds),
+        ended_at=started + reply.load_seconds + min(reply.seconds, call.timeout_seconds),
         answer=Answer(reply.text) if failure is None else None,
         failure=failure,
         cost_nanousd=step.worst_cost_nanousd * reply.cost_percent // 100,
+        load_seconds=reply.load_seconds,
         released=call.release and (failure is None or reply.began),
     )
 
 
 def _verified(history: History, check: Check, world: World) -> Attempt:
     said = world.opinion(history, check)
-    at = elapsed(history) + said.seconds
+    at = now(history) + said.seconds
     return history[-1].with_verdict(Verdict(check.name, said.status, "", score=said.score, at=at))
 
 
@@ -178,7 +186,13 @@ def prefixes(history: History) -> list[History]:
 
 # ------------------------------------------------------------------ strategies
 
-CHECK_NAMES = ("schema", "lint", "hedging")
+WEIGHTS = {
+    "schema": tuple(Weight),
+    "lint": tuple(Weight),
+    "hedging": tuple(Weight),
+    "agreement": (Weight.SIGNAL,),
+}
+NAMED_TOGETHER = tuple(names for size in range(4) for names in combinations(WEIGHTS, size))
 LIMITS = tuple((r, p, s) for r in range(3) for p in range(3) for s in range(1, 5))
 """Retries, repairs and samples: few enough for all to be used up."""
 
@@ -186,11 +200,9 @@ LIMITS = tuple((r, p, s) for r in range(3) for p in range(3) for s in range(1, 5
 @st.composite
 def check_lists(draw: st.DrawFn) -> tuple[Check, ...]:
     """Up to three checks of any weight, gates first, agreement among the signals."""
-    listed = [Check(name, weight) for name in CHECK_NAMES for weight in Weight]
-    one_each = st.lists(
-        st.sampled_from((*listed, AGREEMENT)), unique_by=lambda check: check.name, max_size=3
-    )
-    return tuple(sorted(draw(one_each), key=lambda check: check.weight is Weight.SIGNAL))
+    names = draw(st.sampled_from(NAMED_TOGETHER))
+    checks = [Check(n, draw(st.sampled_from(WEIGHTS[n]))) for n in names]
+    return tuple(sorted(checks, key=lambda check: check.weight is Weight.SIGNAL))
 
 
 @st.composite
@@ -235,7 +247,8 @@ def replies(draw: st.DrawFn) -> Reply:
     """Answers twice as often as faults of every sort, with and without a word on waiting."""
     percent = draw(st.sampled_from((0, 30, 100)))
     if draw(st.sampled_from((True, True, False))):
-        return Reply(draw(st.sampled_from("AABC")), None, draw(SECONDS), percent)
+        text, load = draw(st.sampled_from("AABC")), draw(st.sampled_from((0.0, 0.0, 0.0, 25.0)))
+        return Reply(text, None, draw(SECONDS), percent, load_seconds=load)
     return Reply(
         fault=draw(st.sampled_from(FAULTS)),
         seconds=draw(SECONDS),
@@ -248,7 +261,7 @@ def replies(draw: st.DrawFn) -> Reply:
 @st.composite
 def opinions(draw: st.DrawFn) -> Opinion:
     """Any status, most often a failure; with and without a score; at once or after a while."""
-    status = draw(st.sampled_from((Status.FAILED, *Status)))
+    status = draw(st.sampled_from((Status.FAILED, Status.FAILED, *Status)))
     score = draw(st.sampled_from((None, None, 0.0, 0.3, 0.5, 1.0)))
     return Opinion(status, score, draw(st.sampled_from((0.0, 0.0, 0.0, 5.0))))
 

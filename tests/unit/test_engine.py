@@ -127,6 +127,15 @@ def test_a_failed_gate_spares_the_checks_after_it() -> None:
     assert called(next_action(plan, (failed(check=WHOLE),))) == ("high", Kind.FIRST)
 
 
+def test_each_tier_that_gives_up_hands_over_to_the_very_next() -> None:
+    plan = ladder(*(Step(f"t{n}", (TESTS,), retries=0) for n in range(4)))
+    history: tuple[Attempt, ...] = ()
+    for n in range(4):
+        assert called(next_action(plan, history)) == (f"t{n}", Kind.FIRST)
+        history = (*history, failed(f"t{n}"))
+    assert next_action(plan, history) == Exhausted(Exhaustion.TOP_REACHED, 3)
+
+
 def test_a_history_that_is_not_of_this_plan_is_refused() -> None:
     with pytest.raises(ValueError, match=r"'other', which is not on the plan"):
         next_action(ladder(*both()), (said(tier="other"),))
@@ -283,6 +292,19 @@ def test_a_call_is_given_no_more_time_than_the_deadline_leaves() -> None:
     assert next_action(plan, history) == Call("high", Kind.FIRST, 2.5)
 
 
+def test_the_loading_of_a_local_model_is_outside_the_deadline() -> None:
+    plan = ladder(*both(TESTS), deadline_seconds=10.0)
+    answer = said(at=30.0, started_at=1.0, load_seconds=25.0)
+    loaded = with_said(answer, (TESTS, Status.FAILED), at=31.0)
+    assert next_action(plan, (loaded,)) == Call("high", Kind.FIRST, 4.0)
+
+
+def test_a_claim_to_have_loaded_for_longer_than_the_call_took_stops_no_deadline() -> None:
+    plan = ladder(Step("low", (TESTS,)), deadline_seconds=10.0)
+    history = (said(at=9.0), replace(said(at=11.0), load_seconds=1e9))
+    assert next_action(plan, history) == Exhausted(Exhaustion.DEADLINE, 1)
+
+
 def test_a_retry_whose_wait_ends_past_the_deadline_is_not_made() -> None:
     busy = Failure(Fault.OVERLOADED, "busy", retry_after_seconds=4.0)
     plan = ladder(*both(retries=1), deadline_seconds=5.0)
@@ -327,6 +349,12 @@ def test_the_least_sure_signal_decides() -> None:
     other = Check("logprobs", Weight.SIGNAL)
     history = (with_said(said(), (HEDGING, 0.9), (other, 0.2)),)
     assert called(next_action(ladder(*both(HEDGING, other)), history)) == ("high", Kind.FIRST)
+
+
+def test_a_doubted_answer_is_not_drawn_again_at_the_same_tier() -> None:
+    plan = ladder(*both(TESTS, HEDGING, samples=3, repairs=2))
+    history = (with_said(proved(), (HEDGING, 0.1)),)
+    assert called(next_action(plan, history)) == ("high", Kind.FIRST)
 
 
 def test_a_proven_answer_that_a_signal_doubts_is_still_verified_when_nothing_is_above() -> None:
@@ -387,6 +415,13 @@ def test_an_answer_that_failed_a_gate_has_no_vote() -> None:
         with_said(four, whole, (AGREEMENT, 0.9)),
     )
     assert next_action(plan, history) == Accept(3, verified=None)
+
+
+def test_each_tier_votes_for_itself() -> None:
+    plan = ladder(*both(AGREEMENT, samples=3))
+    first, second, third = draws("A", "B", "C")
+    lost = (first, second, with_said(third, (AGREEMENT, 1 / 3)))
+    assert called(next_action(plan, (*lost, said("A", "high")))) == ("high", Kind.SAMPLE)
 
 
 def test_a_fault_in_the_middle_of_a_vote_goes_up_and_the_vote_stays_open_to_serve() -> None:

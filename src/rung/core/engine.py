@@ -301,11 +301,16 @@ def _deadline(plan: Plan) -> float:
 
 
 def _elapsed(history: History) -> float:
-    """Seconds since the request began, as far as the history knows."""
+    """Seconds since the request began, as far as the history knows; loading counts for nothing.
+
+    A local model that has to load once must not use up the deadline of whoever came first. No
+    call loaded for longer than it took, whatever a provider says.
+    """
     if not history:
         return 0.0
     last = history[-1]
-    return max([last.ended_at, *(verdict.at for verdict in last.verdicts)])
+    loading = sum(min(attempt.load_seconds, attempt.seconds) for attempt in history)
+    return max([last.ended_at, *(verdict.at for verdict in last.verdicts)]) - loading
 
 
 def _late(plan: Plan, history: History) -> bool:

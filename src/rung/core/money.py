@@ -55,11 +55,12 @@ def exact(nanousd: int) -> str:
 
 def readable(nanousd: int) -> str:
     """Dollars as people read them: cents from a dollar up, three significant figures below."""
-    usd = to_usd(nanousd)
-    if abs(usd) >= 1 or nanousd == 0:
-        return f"${usd:,.2f}" if nanousd else "$0"
-    places = 2 - usd.adjusted()
-    return f"${usd:.{min(places, 9)}f}"
+    if nanousd == 0:
+        return "$0"
+    sign, usd = "-" if nanousd < 0 else "", abs(to_usd(nanousd))
+    if usd >= 1:
+        return f"{sign}${usd:,.2f}"
+    return f"{sign}${usd:.{min(2 - usd.adjusted(), 9)}f}"
 
 
 def per_tokens(tokens: int, nanousd_per_mtok: int) -> int:

@@ -116,11 +116,13 @@ class Terms:
 
     ``worst_costs`` maps a tier to the most that one call of this request can cost there, in
     nano-dollars; a tier that is missing has no known bound and is left out under a cost cap.
+    ``may_retry`` is false while the process's retry budget is used up.
     """
 
     checks: tuple[Check, ...] = ()
     worst_costs: Mapping[str, int] | None = None
     stream: bool = False
+    may_retry: bool = True
     pinned: str | None = None
     deadline_seconds: float | None = None
     cost_cap_nanousd: int | None = None
@@ -167,7 +169,7 @@ def _step(rung: Rung, terms: Terms, *, votable: bool) -> Step:
         checks=checks,
         worst_cost_nanousd=(terms.worst_costs or {}).get(rung.tier, 0),
         timeout_seconds=rung.timeout_seconds,
-        retries=rung.retries,
+        retries=rung.retries if terms.may_retry else 0,
         repairs=rung.repairs,
         samples=rung.samples,
     )
