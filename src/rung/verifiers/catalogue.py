@@ -132,18 +132,20 @@ def _schema(given: object) -> Mapping[str, Any] | bool:
         return given
     if not isinstance(given, str):
         raise _wrong("schema", "schema must be a path or a table.", 'schema = "answer.schema.json"')
-    path = Path(given)
     try:
+        path = Path(given)
         if path.stat().st_size > schemas.LARGEST_SCHEMA:
-            raise _wrong(
-                "schema", f"{given} is larger than {schemas.LARGEST_SCHEMA:,} bytes.", None
-            )
-        loaded = json.loads(path.read_bytes())
-    except OSError as error:
-        said = f"{given} cannot be read: {error.strerror}."
+            said = f"{given} is larger than {schemas.LARGEST_SCHEMA:,} bytes."
+            raise _wrong("schema", said, "take out what no answer needs")
+        text = path.read_bytes()
+    except (OSError, ValueError) as error:
+        said = f"{shown(given, 200)} cannot be read: {error}."
         raise _wrong("schema", said, "correct the path") from error
+    try:
+        loaded = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise _wrong("schema", f"{given} is not JSON: {shown(str(error), 100)}.", None) from error
+        said = f"{given} is not JSON: {shown(str(error), 100)}."
+        raise _wrong("schema", said, "write one JSON Schema") from error
     return cast("Mapping[str, Any] | bool", loaded)
 
 

@@ -32,8 +32,8 @@ TIMEOUT_SECONDS = 5.0
 
 INLINE_NANOSECONDS = 20_000_000
 """What a check may take on the event loop at worst; beyond, it goes to a child process."""
-_INLINE_FAULTS_NANOSECONDS = 100_000
-"""The same for listing faults: up to 2,000 times as long as finding that there is one."""
+_INLINE_FAULT_VISITS = 25_000
+"""Visits up to which faults are listed here: the library lists all, each for up to 40 us."""
 _INLINE_FRAMES = 8_000
 """Nested calls of the library that fit any stack; it overflows 8 MB between 60,000 and 250,000."""
 _LARGE = 16_000
@@ -144,8 +144,11 @@ def _compiled_large(text: str) -> Compiled:
 def _compile(text: str) -> Compiled:
     import jsonschema_rs
 
-    root = json.loads(text)
-    if strict_json.depth(root) > DEEPEST_SCHEMA:
+    try:
+        root = strict_json.parse(text)
+    except strict_json.NotJsonError as error:
+        raise refused(str(error).replace("the answer", "it")) from error
+    if len(strict_json.sizes(root)) > DEEPEST_SCHEMA + 1:
         raise refused(f"it is nested more than {DEEPEST_SCHEMA} levels deep")
     worst = cost(root)
     try:
@@ -181,28 +184,25 @@ def _validated(
     compiled: Compiled, text: str, value: Any, timeout_seconds: float
 ) -> Finding | Awaitable[Finding]:
     """Validate here where that is sure to be quick, else in a child."""
-    bound = _bound(compiled, text, value)
-    if bound <= INLINE_NANOSECONDS and compiled.validator.is_valid(value):
-        return passed("the answer satisfies the schema")
-    if bound <= _INLINE_FAULTS_NANOSECONDS:
-        return _invalid(schema_run.faults(compiled.validator, value))
+    visits, nanoseconds = _bounds(compiled, text, value)
+    if nanoseconds <= INLINE_NANOSECONDS:
+        if compiled.validator.is_valid(value):
+            return passed("the answer satisfies the schema")
+        if visits <= _INLINE_FAULT_VISITS:
+            return _invalid(schema_run.faults(compiled.validator, value))
     return _in_child(compiled, text, timeout_seconds)
 
 
-def _bound(compiled: Compiled, text: str, value: Any) -> float:
-    """The nanoseconds that validating can take at worst; infinite where that is not known."""
+def _bounds(compiled: Compiled, text: str, value: Any) -> tuple[float, float]:
+    """How many visits and nanoseconds validating takes at most; infinite where that is unknown."""
     worst = compiled.cost
     if worst is None or compiled.validator is None:
-        return math.inf
-    # Every value and key but the first follows one of these characters.
-    values = 1 + sum(map(text.count, ",:[{"))
-    size = len(text) * 4
-    depth = min(text.count("[") + text.count("{"), strict_json.DEEPEST)
-    bound = worst.nanoseconds(values, size, depth)
-    if bound > _INLINE_FAULTS_NANOSECONDS or worst.frames * (depth + 1) > _INLINE_FRAMES:
-        depth = strict_json.depth(value)
-        bound = worst.nanoseconds(values, size, depth)
-    return math.inf if worst.frames * (depth + 1) > _INLINE_FRAMES else bound
+        return math.inf, math.inf
+    sizes = strict_json.sizes(value)
+    if worst.frames * len(sizes) > _INLINE_FRAMES:
+        return math.inf, math.inf
+    most_bytes = len(text) if text.isascii() else 4 * len(text)
+    return worst.visits(sizes), worst.nanoseconds(sizes, most_bytes)
 
 
 async def _in_child(compiled: Compiled, text: str, timeout_seconds: float) -> Finding:
@@ -242,9 +242,10 @@ async def _asked(work: dict[str, Any], seconds: float) -> list[bytes]:
         with suppress(TimeoutError, ConnectionError):
             await asyncio.wait_for(_converse(child, json.dumps(work).encode(), said), seconds)
     finally:
-        with suppress(ProcessLookupError):
-            child.kill()
-        await child.wait()
+        if child.returncode is None:
+            with suppress(ProcessLookupError):
+                child.kill()
+            await child.wait()
     return said
 
 
@@ -256,6 +257,7 @@ async def _converse(child: asyncio.subprocess.Process, work: bytes, said: list[b
     child.stdin.close()
     while line := await child.stdout.readline():
         said.append(line)
+    await child.wait()
 
 
 def _concluded(said: list[bytes], seconds: float) -> Finding:
@@ -263,7 +265,7 @@ def _concluded(said: list[bytes], seconds: float) -> Finding:
     match lines:
         case [True, *_]:
             return passed("the answer satisfies the schema")
-        case [False, list(faults)]:
+        case [False, *_, list(faults)]:
             return _invalid([str(fault) for fault in faults])
         case [False]:
             return failed("the answer does not satisfy the schema; its faults are too many to list")

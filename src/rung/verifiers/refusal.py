@@ -8,7 +8,7 @@ quotations or code: a story may contain "I can't".
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -77,9 +77,9 @@ def _pattern(phrases: Phrases) -> re.Pattern[str]:
     )
 
 
-def _any(alternatives: Iterable[str]) -> str:
-    """One of them; none at all where there are none."""
-    return "(?:" + ("|".join(alternatives).casefold() or "(?!)") + ")"
+def _any(alternatives: Sequence[str]) -> str:
+    """Any one of them; what never matches where there are none."""
+    return f"(?:{'|'.join(alternatives).casefold()})" if alternatives else "(?!)"
 
 
 _REFUSES = tuple((phrases.language, _pattern(phrases)) for phrases in PHRASES)

@@ -10,102 +10,120 @@ largest over all properties bounds every answer.
 
 from __future__ import annotations
 
-import math
-import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
+from rung.verifiers import strict_json
 from rung.verifiers.schema_document import Document, read, refused
-
-DEEPEST_ANSWER = 512
-
-# Nanoseconds, measured on one slow core and rounded up.
-_PER_VISIT = 20
-_PER_BYTE_LENGTH = 1
-_PER_BYTE_FORMAT = 10
-_COMPILE_PER_STATE = 400
+from rung.verifiers.schema_weights import (
+    BELOW,
+    COMPILE_PER_STATE,
+    IN_PLACE,
+    PER_VISIT,
+    arithmetic,
+    byte_cost,
+    data_size,
+    patterns,
+    reads_whole,
+    states_of,
+)
 
 _MOST_COMPILING_NANOSECONDS = 500_000_000
 _MOST_STEPS = 200_000
 _BEYOND = 10**15
+_INFINITE = 10**30  # beyond every limit, and still an integer
 
-_IN_PLACE = {
-    "$ref": "ref",
-    "not": "one",
-    "if": "one",
-    "then": "one",
-    "else": "one",
-    "allOf": "list",
-    "anyOf": "list",
-    "oneOf": "list",
-    "dependentSchemas": "map",
-    "dependencies": "map",
-}
-_BELOW = {
-    "additionalProperties": "one",
-    "additionalItems": "one",
-    "contains": "one",
-    "propertyNames": "one",
-    "items": "one or list",
-    "prefixItems": "list",
-    "patternProperties": "map",
-    "properties": "map",
-}
 _KEPT = {"$defs": "map", "definitions": "map"}
 # What they visit depends on what other keywords matched, or on the path of evaluation.
 _UNCOUNTED = frozenset(
     {"unevaluatedProperties", "unevaluatedItems", "$dynamicRef", "$recursiveRef"}
 )
-_UNREAD = frozenset(
-    {"title", "description", "$comment", "default", "examples", "$defs", "definitions"}
-)
-_FORMATS = frozenset({"format", "contentEncoding", "contentMediaType"})
-_LENGTHS = frozenset({"minLength", "maxLength", "const", "enum"})
-_COMPARING = frozenset({"uniqueItems", "const", "enum"})
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """The worst of all levels down to this one: nanoseconds a value and nanoseconds a byte."""
+    """The most that one value at some depth costs.
 
-    per_value: int
-    per_byte: int
+    ``visits`` count subschemas and what they list; each can find one fault. ``arithmetic`` is
+    nanoseconds a value, ``per_byte`` nanoseconds a byte, and ``whole`` how often all that is inside
+    the value is read.
+    """
+
+    visits: int
+    arithmetic: int = 0
+    per_byte: int = 0
+    whole: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What checking an answer can cost.
+    """What checking an answer can cost at most.
 
-    ``levels`` are by depth; answers deeper than they reach cost no more if ``closed``, and cannot
-    be bounded if not. ``frames`` is the most calls the validator nests for one level of an answer.
-    ``compares`` says that whole values are compared, so that a value is read once a level.
+    ``levels`` are by depth; deeper ones cost no more than the worst of these if ``closed``, and
+    cannot be bounded if not. ``frames`` is the most calls the validator nests for one level of an
+    answer.
     """
 
     levels: tuple[Level, ...]
     closed: bool
     frames: int
-    compares: bool
 
-    def nanoseconds(self, values: int, size: int, depth: int) -> float:
-        """The most that an answer of so many values, bytes and levels costs; maybe infinite."""
-        if depth >= len(self.levels) and not self.closed:
-            return math.inf
-        level = self.levels[min(depth, len(self.levels) - 1)]
-        visits = values * max(1, depth) if self.compares else values
-        return level.per_value * visits + level.per_byte * size
+    def visits(self, sizes: Sequence[int]) -> int:
+        """Visits to an answer with so many values at each depth."""
+        return sum(
+            size * level.visits for size, level in zip(sizes, self._reached(sizes), strict=True)
+        )
+
+    def nanoseconds(self, sizes: Sequence[int], byte_size: int) -> int:
+        """The time that validating such an answer takes."""
+        levels = self._reached(sizes)
+        inside = list(accumulate(reversed(sizes)))[::-1]
+        values = sum(
+            size * (PER_VISIT * level.visits + level.arithmetic) + PER_VISIT * level.whole * below
+            for size, level, below in zip(sizes, levels, inside, strict=True)
+        )
+        readings = max(level.per_byte for level in levels) + sum(level.whole for level in levels)
+        return values + readings * byte_size
+
+    def _reached(self, sizes: Sequence[int]) -> Sequence[Level]:
+        """The level of each depth there is."""
+        missing = len(sizes) - len(self.levels)
+        if missing <= 0:
+            return self.levels[: len(sizes)]
+        worst = Level(*(max(getattr(level, name) for level in self.levels) for name in _FIELDS))
+        return (*self.levels, *[worst if self.closed else _UNBOUNDED] * missing)
+
+
+_FIELDS = ("visits", "arithmetic", "per_byte", "whole")
+_UNBOUNDED = Level(_INFINITE)
 
 
 @dataclass(slots=True)
 class _Graph:
-    """Subschemas by number: which apply to the same value, which to one below, and their costs."""
+    """Subschemas by number: which apply to the same value, which to one below, and their costs.
+
+    ``counted`` turns false where a keyword's visits cannot be counted. ``compiling`` is the time in
+    nanoseconds to compile all patterns.
+    """
 
     in_place: list[list[int]] = field(default_factory=list)
     below: list[list[tuple[str | None, int]]] = field(default_factory=list)
-    per_value: list[int] = field(default_factory=list)
-    per_byte: list[int] = field(default_factory=list)
+    own: list[Level] = field(default_factory=list)
     places: list[str] = field(default_factory=list)
+    counted: bool = True
+    compiling: int = 0
+
+    def weigh(self, at: int, node: dict[str, Any]) -> None:
+        """Take what a visit of one subschema costs from its own keywords."""
+        states = [states_of(pattern) for pattern in patterns(node)]
+        self.own[at] = Level(
+            data_size(node), arithmetic(node), byte_cost(node, states), reads_whole(node)
+        )
+        self.counted = self.counted and not (_UNCOUNTED & node.keys())
+        self.compiling += sum(states) * COMPILE_PER_STATE
 
 
 def cost(root: Any) -> Cost | None:
@@ -113,25 +131,22 @@ def cost(root: Any) -> Cost | None:
 
     Raises RequestError where the schema refers outside itself or to itself without going deeper.
     """
-    document = read(root)
-    graph, counted, compares = _graph(document)
+    graph = _graph(read(root))
     order = _order(graph)
-    closures = _closures(graph, order) if counted else None
+    closures = _closures(graph, order) if graph.counted else None
     if closures is None:
         return None
     levels, closed = _levels(graph, closures)
-    return Cost(tuple(levels), closed, _longest(graph, order), compares)
+    return Cost(tuple(levels), closed, _longest(graph, order))
 
 
 # ------------------------------------------------------------------ the graph
 
 
-def _graph(document: Document) -> tuple[_Graph, bool, bool]:
+def _graph(document: Document) -> _Graph:
     graph = _Graph()
     numbers: dict[int, int] = {}
     waiting: list[Any] = []
-    compiling = 0
-    counted, compares = True, False
 
     def number(node: Any) -> int:
         if id(node) not in numbers:
@@ -139,8 +154,7 @@ def _graph(document: Document) -> tuple[_Graph, bool, bool]:
             waiting.append(node)
             graph.in_place.append([])
             graph.below.append([])
-            graph.per_value.append(_PER_VISIT)
-            graph.per_byte.append(0)
+            graph.own.append(Level(1))
             graph.places.append(document.place(node))
         return numbers[id(node)]
 
@@ -149,24 +163,14 @@ def _graph(document: Document) -> tuple[_Graph, bool, bool]:
     while waiting:
         node = waiting.pop()
         here = numbers[id(node)]
-        counted = counted and not (_UNCOUNTED & node.keys())
-        compares = compares or bool(_COMPARING & node.keys())
         for _, at in _edges(document, node, _KEPT):
             number(at)  # checked like all others, reached only by reference
-        graph.in_place[here] = [number(at) for _, at in _edges(document, node, _IN_PLACE)]
-        if not (document.old and "$ref" in node):
-            graph.below[here] = [(key, number(at)) for key, at in _edges(document, node, _BELOW)]
-        states = [_states(pattern) for pattern in _patterns(node)]
-        compiling += sum(states) * _COMPILE_PER_STATE
-        if compiling > _MOST_COMPILING_NANOSECONDS:
+        graph.in_place[here] = [number(at) for _, at in _edges(document, node, IN_PLACE)]
+        graph.below[here] = [(key, number(at)) for key, at in _edges(document, node, BELOW)]
+        graph.weigh(here, node)
+        if graph.compiling > _MOST_COMPILING_NANOSECONDS:
             raise refused("its patterns are too large", document.place(node), "shorten {m,n}")
-        graph.per_value[here] = _PER_VISIT * _data_size(node)
-        graph.per_byte[here] = (
-            sum(2 + count // 10 for count in states)
-            + _PER_BYTE_FORMAT * len(_FORMATS & node.keys())
-            + _PER_BYTE_LENGTH * bool(_LENGTHS & node.keys())
-        )
-    return graph, counted, compares
+    return graph
 
 
 def _edges(
@@ -246,33 +250,32 @@ def _closures(graph: _Graph, order: list[int]) -> list[dict[int, int]] | None:
 
 
 def _levels(graph: _Graph, closures: list[dict[int, int]]) -> tuple[list[Level], bool]:
-    """The worst of each level, and whether deeper levels are no worse."""
+    """The cost of a value at each depth, and whether deeper ones only repeat these."""
     ways = dict(closures[0]) if closures else {}
-    levels: list[Level] = []
-    seen: set[frozenset[tuple[int, int]]] = set()
-    worst = Level(_PER_VISIT, 0)
+    levels = [_level(graph, ways, [])]
+    seen = {frozenset(ways.items())}
     steps = 0
-    while len(levels) <= DEEPEST_ANSWER:
-        worst = Level(
-            max(worst.per_value, sum(graph.per_value[at] * count for at, count in ways.items())),
-            max(worst.per_byte, sum(graph.per_byte[at] * count for at, count in ways.items())),
-        )
-        levels.append(worst)
+    while len(levels) <= strict_json.DEEPEST:
+        anywhere, named, taken = _one_level_down(graph, closures, ways)
+        levels.append(_level(graph, anywhere, named))
+        ways = _most(anywhere, named)
         state = frozenset(ways.items())
         if not ways or state in seen:
             return levels, True
         seen.add(state)
-        ways, taken = _one_level_down(graph, closures, ways)
         steps += len(state) + taken
-        if steps > _MOST_STEPS or worst.per_value > _BEYOND:
+        if steps > _MOST_STEPS or levels[-1].visits > _BEYOND:
             return levels, False
     return levels, True
 
 
 def _one_level_down(
     graph: _Graph, closures: list[dict[int, int]], ways: dict[int, int]
-) -> tuple[dict[int, int], int]:
-    """How often each subschema applies to one value below, and the steps it took to count."""
+) -> tuple[dict[int, int], list[dict[int, int]], int]:
+    """How often each subschema applies to a value below: to any, and to one of each name.
+
+    The last of the three is how many steps it took to count.
+    """
     entered: dict[str | None, dict[int, int]] = defaultdict(dict)
     for node, count in ways.items():
         for name, at in graph.below[node]:
@@ -284,85 +287,31 @@ def _one_level_down(
         for at, count in entries.items():
             _add(reached[name], closures[at], count)
             steps += 1 + len(closures[at])
-    total = reached.pop(None, {})
+    return reached.pop(None, {}), list(reached.values()), steps
+
+
+def _level(graph: _Graph, anywhere: dict[int, int], named: list[dict[int, int]]) -> Level:
+    def most(name: str) -> int:
+        worst = max((_total(graph, name, ways) for ways in named), default=0)
+        return _total(graph, name, anywhere) + worst
+
+    return Level(max(1, most("visits")), *(most(name) for name in _FIELDS[1:]))
+
+
+def _total(graph: _Graph, name: str, ways: dict[int, int]) -> int:
+    return sum(getattr(graph.own[at], name) * count for at, count in ways.items())
+
+
+def _most(anywhere: dict[int, int], named: list[dict[int, int]]) -> dict[int, int]:
+    """The ways to a value of whatever name, each as many as with the worst name."""
     most: dict[int, int] = {}
-    for named in reached.values():
-        for at, count in named.items():
+    for ways in named:
+        for at, count in ways.items():
             most[at] = max(most.get(at, 0), count)
-    _add(total, most, 1)
-    return total, steps
+    _add(most, anywhere, 1)
+    return most
 
 
 def _add(to: dict[int, int], more: dict[int, int], times: int) -> None:
     for at, count in more.items():
         to[at] = to.get(at, 0) + count * times
-
-
-# ------------------------------------------------------------------ what one visit costs
-
-
-def _data_size(node: dict[str, Any]) -> int:
-    """How many values of the schema itself one visit may read: enums, required names."""
-    size = 1
-    for key, value in node.items():
-        if key in _IN_PLACE or key in _BELOW:
-            size += len(value) if isinstance(value, dict | list) else 1
-        elif key == "enum" and isinstance(value, list):
-            # Plain options are looked up in a set, composite ones compared one by one.
-            plain = not any(isinstance(option, dict | list) for option in value)
-            size += 5 if plain else _count(value)
-        elif key not in _UNREAD:
-            size += _count(value)
-    return size
-
-
-def _count(value: Any) -> int:
-    count, waiting = 0, [value]
-    while waiting:
-        at = waiting.pop()
-        count += 1
-        if isinstance(at, dict | list):
-            waiting += at.values() if isinstance(at, dict) else at
-    return count
-
-
-def _patterns(node: dict[str, Any]) -> list[str]:
-    own = node.get("pattern")
-    many = node.get("patternProperties")
-    return [*([own] if isinstance(own, str) else []), *(many if isinstance(many, dict) else [])]
-
-
-_TOKEN = re.compile(
-    # Every alternative takes what it read: a pattern full of "[" is still read once.
-    r"\\[pP](?:\{[^}]{0,60}\})?|\\.|\[\^?\]?(?:\\.|[^\]\\])*(?:\]|\Z)"
-    r"|\{(\d{1,9})(?:(,)(\d{0,9}))?\}|.",
-    re.DOTALL,
-)
-
-
-def _states(pattern: str) -> int:
-    """About how many states the automaton of a regular expression has."""
-    groups = [[0, 0]]  # of each open group: states so far, states of its last part
-    for token in _TOKEN.finditer(pattern):
-        text = token[0]
-        if token[1] is not None:
-            times = int(token[3] or token[1])
-            done, last = groups[-1]
-            groups[-1] = [min(done + last * max(0, times - 1), _BEYOND), last * max(1, times)]
-        elif text == "(":
-            groups.append([0, 0])
-        elif text == ")" and len(groups) > 1:
-            inside = groups.pop()[0]
-            groups[-1] = [groups[-1][0] + inside, inside]
-        elif text not in "*+?|^$":
-            size = _atom_size(text)
-            groups[-1] = [groups[-1][0] + size, size]
-    return sum(group[0] for group in groups)
-
-
-def _atom_size(text: str) -> int:
-    if "\\p" in text or "\\P" in text:
-        return 460
-    if text == "." or text.startswith("[^"):
-        return 9
-    return 1 if text.isascii() else 3

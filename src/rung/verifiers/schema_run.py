@@ -2,8 +2,8 @@
 
 The library holds the interpreter's lock while it runs and cannot be interrupted. Work that might
 be long is therefore done by this file as a child process, which can be killed. The child imports
-nothing of rung: it gets one JSON object on standard input and writes two lines, whether the answer
-is valid, then the list of faults.
+nothing of rung: it gets one JSON object on standard input and writes lines: whether the answer is
+valid, then a list of faults, then a longer one.
 """
 
 from __future__ import annotations
@@ -56,6 +56,17 @@ def faults(validator: jsonschema_rs.Validator, value: Any) -> list[str]:
     """The first few faults of an invalid value, each with its place."""
     found = dict.fromkeys(_fault(error) for error in islice(validator.iter_errors(value), 30))
     return list(found)[:MOST_FAULTS]
+
+
+def first_fault(validator: jsonschema_rs.Validator, value: Any) -> list[str]:
+    """The first fault alone, or none: found without looking at the rest of the value."""
+    import jsonschema_rs
+
+    try:
+        validator.validate(value)
+    except jsonschema_rs.ValidationError as error:
+        return [_fault(error)]
+    return []
 
 
 def message(error: jsonschema_rs.ValidationError) -> str:
@@ -122,10 +133,14 @@ def main() -> None:
     sys.path.append(work["packages"])
     validator = compiled(work["schema"], linear=work["linear"])
     value = json.loads(work["answer"])
-    valid = validator.is_valid(value)
-    sys.stdout.write(json.dumps(valid) + "\n")
+    _say(validator.is_valid(value))
+    _say(first_fault(validator, value))  # listing them all may never end
+    _say(faults(validator, value))
+
+
+def _say(said: object) -> None:
+    sys.stdout.write(json.dumps(said) + "\n")
     sys.stdout.flush()
-    sys.stdout.write(json.dumps([] if valid else faults(validator, value)) + "\n")
 
 
 def _limit(seconds: float) -> None:

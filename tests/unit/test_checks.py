@@ -1,0 +1,65 @@
+"""The builders a library user imports as ``from rung import checks``."""
+
+from __future__ import annotations
+
+import pytest
+
+from rung import checks
+from rung.core.errors import RequestError
+from rung.core.types import Finish, Status, Weight
+from rung.verifiers.base import run
+from support.subjects import subject
+
+SCHEMA = {"type": "object", "required": ["risks"]}
+GOOD_AND_BAD = [
+    (checks.json_schema(SCHEMA), {"text": '{"risks": []}'}, {"text": "{}"}),
+    (checks.json_object(), {"text": "{}"}, {"text": "[]"}),
+    (checks.labels("spam", "ham"), {"text": "Spam."}, {"text": "It is spam"}),
+    (checks.labels("US", "us", ignore_case=False), {"text": "us"}, {"text": "Us"}),
+    (checks.function(str.isupper), {"text": "YES"}, {"text": "no"}),
+    (checks.not_empty(), {"text": "x"}, {"text": " "}),
+    (checks.not_cut_off(), {"text": "x"}, {"text": "x", "finish": Finish.LENGTH}),
+    (checks.not_refused(), {"text": "Sure."}, {"text": "I'm sorry, but I can't help with that."}),
+    (checks.not_hedged(), {"text": "It is 4."}, {"text": "I'm not sure, maybe 4."}),
+]
+
+
+@pytest.mark.parametrize(
+    ("check", "good", "bad"), GOOD_AND_BAD, ids=lambda x: getattr(x, "name", "")
+)
+async def test_each_check_passes_the_good_and_rejects_the_bad(check, good, bad):
+    assert (await run(check, subject(**good))).status is Status.PASSED
+    assert (await run(check, subject(**bad))).status is Status.FAILED
+
+
+def test_an_explicit_check_is_a_required_gate():
+    assert {check.weight for check, _, _ in GOOD_AND_BAD} == {Weight.REQUIRED}
+
+
+def test_every_public_builder_is_tried_here():
+    names = {"json_schema", "json_object", "labels", "function", "not_empty", "not_cut_off"}
+    builders = set(checks.__all__) - {"Verify", "verifiers"}
+    assert builders == names | {"not_refused", "not_hedged"}
+
+
+def test_a_bad_schema_is_the_callers_error():
+    with pytest.raises(RequestError, match="/type"):
+        checks.json_schema({"type": "strin"})
+
+
+def test_a_function_has_a_name_and_a_time():
+    check = checks.function(bool, name="any", timeout_seconds=2)
+    assert (check.name, check.timeout_seconds) == ("any", 2)
+
+
+def test_what_verify_takes():
+    one = checks.not_empty()
+    assert checks.verifiers(one) == (one,)
+    assert [check.name for check in checks.verifiers([one, str.isupper])] == [
+        "not_empty",
+        "isupper",
+    ]
+    assert checks.verifiers(()) == ()
+    for wrong in ("pytest -q", 5, [one, "x"], None):
+        with pytest.raises(RequestError, match="verify= takes"):
+            checks.verifiers(wrong)
