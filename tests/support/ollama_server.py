@@ -65,6 +65,7 @@ class Ollama:
     version: str = "0.33.2"
     knows_truncate: bool = True
     tells_context: bool = True
+    tells_loaded: bool = True
     most_context: int | None = None
     queue: deque[Says] = field(default_factory=deque)
     asked: list[Asked] = field(default_factory=list)
@@ -112,6 +113,9 @@ class Ollama:
         await exchange.reply(200, {"models": listed})
 
     async def _ps(self, exchange: Exchange) -> None:
+        if not self.tells_loaded:
+            await exchange.reply(404, b"404 page not found", "text/plain")
+            return
         listed = []
         for name, context in self.loaded.items():
             row: dict[str, Any] = {"name": name, "model": name, "size": 1000, "size_vram": 600}

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from collections import deque
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rung.wire import sse
 from rung.wire.errors import WireError
 
@@ -38,7 +42,7 @@ STREAMS = st.lists(st.tuples(LINES, ENDS)).map(lambda lines: b"".join(a + b for 
 def test_any_slicing_gives_the_same_events(stream, marked, cuts) -> None:
     stream = b"\xef\xbb\xbf" * marked + stream
     places = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
-    slices = [stream[a:b] for a, b in zip(places, places[1:], strict=False)]
+    slices = [stream[a:b] for a, b in pairwise(places)]
     whole = read(stream)
     assert read(*slices) == whole
     assert read(*(stream[i : i + 1] for i in range(len(stream)))) == whole
@@ -85,8 +89,7 @@ def test_an_event_over_the_limit_is_an_error_however_it_comes(stream) -> None:
         sse.Parser(256).feed(stream)
     parser = sse.Parser(256)
     with pytest.raises(WireError, match="longer than 256"):
-        for i in range(len(stream)):
-            parser.feed(stream[i : i + 1])
+        deque((parser.feed(stream[i : i + 1]) for i in range(len(stream))), maxlen=0)
 
 
 def test_many_small_events_are_not_one_big_event() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rung.core.errors import RequestError
 from rung.core.types import (
     Directions,
@@ -19,7 +20,7 @@ from rung.core.types import (
     SchemaRequest,
     Text,
 )
-from rung.wire import chat
+from rung.wire import chat, chat_request
 
 HELLO = [{"role": "user", "content": "hello"}]
 
@@ -304,10 +305,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=8,
 )
-FIELDS = st.sampled_from(
-    "model messages stream stream_options max_tokens temperature top_p seed stop n logprobs "
-    "top_logprobs tools functions response_format api_key x".split()
-)
+FIELDS = st.sampled_from([*chat_request._RULES, "messages", "response_format", "api_key", "odd"])
 MESSAGES = st.lists(
     st.dictionaries(
         st.sampled_from(["role", "content", "tool_calls", "name", "refusal"]),
@@ -322,8 +320,10 @@ MESSAGES = st.lists(
 def test_whatever_the_bytes_a_request_or_a_request_error_comes_of_them(body) -> None:
     try:
         request = decode(body)
-    except RequestError as error:
-        assert 400 <= error.status < 500
+    except RequestError as refused:
+        error = refused
     else:
         assert request.body == body
         chat.with_model(body, "m", stream=True, usage=True)
+        return
+    assert 400 <= error.status < 500

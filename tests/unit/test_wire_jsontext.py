@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rung.wire.jsontext import MAX_DEPTH, JsonError, fields, splice
 
 VALUES = st.recursive(
@@ -68,10 +70,8 @@ def test_any_mix_of_changes_equals_the_same_changes_to_a_dict(value, layout, dat
 
 @given(st.binary())
 def test_arbitrary_bytes_raise_nothing_but_json_error(body) -> None:
-    try:
+    with suppress(JsonError):
         fields(body)
-    except JsonError as error:
-        assert error.message
 
 
 @given(OBJECTS.filter(bool), LAYOUTS, VALUES, st.data())

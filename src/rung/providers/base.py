@@ -20,9 +20,9 @@ class Ask:
 
     ``messages`` are what to send: the request's own, or with a repair's feedback appended. When
     they are the request's own (``as_it_came``), a provider of the same dialect forwards the
-    caller's bytes. ``schema`` asks for constrained decoding where the provider has it; the verifier decides
-    all the same. ``timeout_seconds`` bounds the answer, not a local model's load. ``temperature``
-    overrides the request's own when several answers are drawn.
+    caller's bytes. ``schema`` asks for constrained decoding where the provider has it; the
+    verifier decides all the same. ``timeout_seconds`` bounds the answer, not a local model's
+    load. ``temperature`` overrides the request's own when several answers are drawn.
     """
 
     request: Request

@@ -93,7 +93,7 @@ class Loading:
     def _shared(self, needed: int) -> asyncio.Task[bool]:
         """The load under way if it is large enough, else one that begins when that has ended."""
         before = self._task if self._task is not None and not self._task.done() else None
-        if False:
+        if before is not None and self._task_needed >= needed:
             return before
         self._task = asyncio.create_task(self._settle(needed, before))
         self._task_needed = needed

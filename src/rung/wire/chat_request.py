@@ -121,6 +121,7 @@ _RULES: Mapping[str, _Rule] = {
     "functions": _rule(list[msgspec.Raw] | None, f"a list of at most {MAX_TOOLS} functions"),
 }
 _MESSAGES: msgspec.json.Decoder[list[_Message]] = msgspec.json.Decoder(list[_Message])
+_LEADING_OUT = re.compile(rb'[rR]ef"\s*:\s*"[^#"]')
 _PLACE = re.compile(r"\s*-?\s*at `\$((?:\[\d+\]|\.\w+)*)`$")
 
 
@@ -128,14 +129,14 @@ def decode_request(body: bytes, *, id: str, directions: Directions) -> Request: 
     """Read one request. ``body`` stays on it, so that unknown fields survive.
 
     Raises RequestError, naming the field in ``param``, for what no provider could serve; never
-    anything else, whatever the bytes. About 5 us for 1 KB of plain text.
+    anything else, whatever the bytes. About 14 us for 1 KB, 80 us for 64 KB of one text.
     """
     try:
         found = fields(body)
     except JsonError as error:
         raise RequestError(f"{error.message}.", param=error.field) from None
     _refuse_routing(found)
-    values = {name: _read(name, found[name].value) for name in _RULES.keys() & found.keys()}
+    values = {name: _read(name, field.value) for name, field in found.items() if name in _RULES}
     messages, needs = _messages(found)
     streams = bool(values.get("stream"))
     options = values.get("stream_options")
@@ -201,7 +202,7 @@ def _needs(found: Mapping[str, Field], values: Mapping[str, Any]) -> frozenset[N
         needs.add(Need.TOOLS)
         if len(tools) > MAX_TOOLS:
             raise RequestError(f"'{name}' must be {_RULES[name].what}.", param=name)
-        if b"ref" in found[name].value.lower():
+        if _LEADING_OUT.search(found[name].value):
             _refuse_outside_references(name, found[name].value)
     if values.get("logprobs"):
         needs.add(Need.LOGPROBS)
@@ -238,9 +239,7 @@ def _messages(found: Mapping[str, Field]) -> tuple[tuple[Message, ...], frozense
     if not told:
         raise RequestError("'messages' must hold at least one message.", param="messages")
     needs: set[Need] = set()
-    messages = tuple(
-        _message(message, f"messages[{index}]", needs) for index, message in enumerate(told)
-    )
+    messages = tuple(_message(message, index, needs) for index, message in enumerate(told))
     return messages, frozenset(needs)
 
 
@@ -250,23 +249,24 @@ def _misshapen(told: str) -> RequestError:
     return RequestError(f"'{param}' is wrong: {_PLACE.sub('', told)}.", param=param)
 
 
-def _message(told: _Message, place: str, needs: set[Need]) -> Message:
+def _message(told: _Message, index: int, needs: set[Need]) -> Message:
     role = ROLES.get(told.role)
     if role is None:
-        raise RequestError(
-            f"'{place}.role' must be one of {', '.join(ROLES)}.", param=f"{place}.role"
-        )
-    parts = _content(told, place, needs)
-    beside = [
-        Opaque(name, value)
-        for name in MESSAGE_FIELDS
-        if (value := getattr(told, name)) is not None and value != []
-    ]
-    if role is Role.TOOL or any(part.kind != "name" for part in beside):
-        needs.add(Need.TOOLS)
+        place = f"messages[{index}].role"
+        raise RequestError(f"'{place}' must be one of {', '.join(ROLES)}.", param=place)
+    parts = _content(told, f"messages[{index}].content", needs)
     if told.refusal:
         parts.append(Opaque("refusal", told.refusal))
-    return Message(role, (*parts, *beside))
+    for name in MESSAGE_FIELDS:
+        value = getattr(told, name)
+        if value is None or value == []:
+            continue
+        parts.append(Opaque(name, value))
+        if name != "name":
+            needs.add(Need.TOOLS)
+    if role is Role.TOOL:
+        needs.add(Need.TOOLS)
+    return Message(role, tuple(parts))
 
 
 def _content(told: _Message, place: str, needs: set[Need]) -> list[Text | Opaque]:
@@ -277,10 +277,8 @@ def _content(told: _Message, place: str, needs: set[Need]) -> list[Text | Opaque
         spoken = told.tool_calls or told.function_call or told.refusal or told.audio
         if told.role == "assistant" and spoken:
             return []
-        raise RequestError(
-            f"'{place}.content' must be a string or a list of parts.", param=f"{place}.content"
-        )
-    return [_part(part, f"{place}.content[{i}]", needs) for i, part in enumerate(content)]
+        raise RequestError(f"'{place}' must be a string or a list of parts.", param=place)
+    return [_part(part, f"{place}[{i}]", needs) for i, part in enumerate(content)]
 
 
 def _part(part: _Part, place: str, needs: set[Need]) -> Text | Opaque:

@@ -1,0 +1,289 @@
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rung.core.types import Answer, Finish, Usage, UsageSource
+from rung.wire import chat
+
+
+def completion(message: Any = None, **told: Any) -> dict[str, Any]:
+    choice = {"index": 0, "message": message or {"content": "hi"}, "finish_reason": "stop"}
+    return {"id": "x", "model": "m-1", "choices": [choice]} | told
+
+
+def decode(told: Any) -> tuple[Answer, Usage]:
+    return chat.decode_answer(told if isinstance(told, bytes) else json.dumps(told).encode())
+
+
+def test_an_answer_is_read_and_keeps_its_bytes() -> None:
+    body = json.dumps(completion(usage={"prompt_tokens": 3, "completion_tokens": 2})).encode()
+    answer, usage = decode(body)
+    assert answer == Answer("hi", Finish.STOP, "m-1", dialect="chat", body=body)
+    assert usage == Usage(3, 2, source=UsageSource.PROVIDER)
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish"),
+    [
+        ("stop", Finish.STOP),
+        ("length", Finish.LENGTH),
+        ("max_tokens", Finish.LENGTH),
+        ("tool_calls", Finish.TOOL_CALLS),
+        ("function_call", Finish.TOOL_CALLS),
+        ("content_filter", Finish.REFUSAL),
+        ("something new", Finish.UNKNOWN),
+        (None, Finish.UNKNOWN),
+        (5, Finish.UNKNOWN),
+        (["stop"], Finish.UNKNOWN),
+    ],
+)
+def test_reasons_are_put_into_one_vocabulary(reason, finish) -> None:
+    told = completion()
+    told["choices"][0]["finish_reason"] = reason
+    assert decode(told)[0].finish is finish
+
+
+def test_words_of_refusal_are_a_refusal_although_the_reason_is_stop() -> None:
+    answer, _ = decode(completion({"content": None, "refusal": "I cannot"}))
+    assert (answer.text, answer.refusal, answer.finish) == ("", "I cannot", Finish.REFUSAL)
+
+
+def test_content_in_parts_is_joined() -> None:
+    parts = [{"type": "text", "text": "a"}, {"type": "thinking", "thinking": []}, {"text": "b"}, 5]
+    assert decode(completion({"content": parts}))[0].text == "ab"
+
+
+def test_tool_calls_stay_raw_and_old_function_calls_become_one() -> None:
+    calls = [{"id": "functions.f:0", "odd": 1, "extra_content": {"google": {"s": "x"}}}]
+    assert decode(completion({"content": None, "tool_calls": calls}))[0].tool_calls == tuple(calls)
+    old = {"name": "f", "arguments": "{}"}
+    answer, _ = decode(completion({"content": None, "function_call": old}))
+    assert answer.tool_calls == ({"type": "function", "function": old},)
+
+
+@pytest.mark.parametrize(
+    ("content", "logprobs"),
+    [
+        ([{"logprob": -0.5}, {"logprob": 0}], (-0.5, 0.0)),
+        ([{"logprob": 1e-9}], (0.0,)),
+        ([{"logprob": -0.5}, {"token": "x"}], ()),
+        ([{"logprob": "x"}], ()),
+        ("x", ()),
+        (None, ()),
+    ],
+)
+def test_log_probabilities_are_all_there_or_none(content, logprobs) -> None:
+    told = completion()
+    told["choices"][0]["logprobs"] = {"content": content}
+    assert decode(told)[0].logprobs == logprobs
+
+
+@pytest.mark.parametrize(
+    ("told", "usage"),
+    [
+        (None, Usage()),
+        ({}, Usage()),
+        ([], Usage()),
+        ({"prompt_tokens": 5}, Usage()),
+        ({"prompt_tokens": 0, "completion_tokens": 0}, Usage()),
+        ({"prompt_tokens": 0, "completion_tokens": 5}, Usage()),
+        ({"prompt_tokens": 5, "completion_tokens": 0}, Usage()),
+        ({"prompt_tokens": -5, "completion_tokens": 2}, Usage()),
+        ({"prompt_tokens": 5, "completion_tokens": -2}, Usage()),
+        ({"prompt_tokens": "5", "completion_tokens": "2"}, Usage()),
+        ({"prompt_tokens": True, "completion_tokens": 2}, Usage()),
+        ({"prompt_tokens": 5.5, "completion_tokens": 2}, Usage()),
+        ({"prompt_tokens": math.nan, "completion_tokens": 2}, Usage()),
+        ({"prompt_tokens": math.inf, "completion_tokens": 2}, Usage()),
+        ({"prompt_tokens": 10**12, "completion_tokens": 2}, Usage()),
+        (
+            {"prompt_tokens": 5.0, "completion_tokens": 2},
+            Usage(5, 2, source=UsageSource.PROVIDER),
+        ),
+        ({"prompt_tokens": 5, "total_tokens": 7}, Usage(5, 2, source=UsageSource.PROVIDER)),
+        (
+            {
+                "prompt_tokens": 5,
+                "completion_tokens": 2,
+                "prompt_tokens_details": {"cached_tokens": 99, "cache_write_tokens": 99},
+                "completion_tokens_details": {"reasoning_tokens": 99},
+            },
+            Usage(5, 2, 5, 0, 2, UsageSource.PROVIDER),
+        ),
+        (
+            {
+                "prompt_tokens": 5,
+                "completion_tokens": 2,
+                "prompt_tokens_details": {"cached_tokens": -1, "cache_write_tokens": 3},
+                "completion_tokens_details": None,
+            },
+            Usage(5, 2, 0, 3, 0, UsageSource.PROVIDER),
+        ),
+        (
+            {"prompt_tokens": 5, "completion_tokens": 2, "prompt_cache_hit_tokens": 4},
+            Usage(5, 2, 4, source=UsageSource.PROVIDER),
+        ),
+    ],
+)
+def test_counts_that_make_no_sense_are_no_counts(told, usage) -> None:
+    assert decode(completion(usage=told))[1] == usage
+
+
+def test_an_answer_of_nothing_may_have_cost_no_output() -> None:
+    told = completion({"content": ""}, usage={"prompt_tokens": 5, "completion_tokens": 0})
+    assert decode(told)[1] == Usage(5, 0, source=UsageSource.PROVIDER)
+
+
+def test_what_is_json_only_to_python_is_mended_before_it_is_passed_on() -> None:
+    told = completion(usage={"prompt_tokens": math.nan}, odd=1)
+    answer, usage = decode(told)
+    assert usage == Usage()
+    assert json.loads(answer.body, parse_constant=pytest.fail) == told | {
+        "usage": {"prompt_tokens": None}
+    }
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b"5",
+        b'"hi"',
+        b"{}",
+        b'{"choices":null}',
+        b'{"choices":[]}',
+        b'{"choices":[{}]}',
+        b'{"choices":[{"message":null}]}',
+        b'{"choices":[{"message":{"content":5}}]}',
+        b'{"choices":[{"message":{"tool_calls":"x"}}]}',
+        b'{"choices":[{"message":{"content":"\\ud800"}}]}',
+        b'{"choices":[{"message":{"content":"\xff"}}]}',
+        b'{"choices":[{"message":{"content":"hi"}}]',
+        b"[" * 100_000,
+        b'{"a":' + b"9" * 5000 + b',"x":NaN}',
+    ],
+    ids=range(17),
+)
+def test_what_is_no_answer_is_told_apart(body) -> None:
+    with pytest.raises(chat.WireError):
+        chat.decode_answer(body)
+
+
+def test_an_error_inside_of_an_answer_is_an_error() -> None:
+    with pytest.raises(chat.UpstreamFaultError) as caught:
+        decode({"error": {"message": "no"}, "choices": []})
+    assert caught.value.error == {"message": "no"}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+COUNTS = st.fixed_dictionaries(
+    {},
+    optional={
+        name: JSON | st.integers(-3, 20)
+        for name in (
+            "prompt_tokens",
+            "completion_tokens",
+            "total_tokens",
+            "prompt_cache_hit_tokens",
+        )
+    }
+    | {
+        "prompt_tokens_details": JSON | st.dictionaries(st.just("cached_tokens"), JSON),
+        "completion_tokens_details": JSON | st.dictionaries(st.just("reasoning_tokens"), JSON),
+    },
+)
+
+
+@given(
+    st.binary()
+    | JSON.map(lambda told: json.dumps(told).encode())
+    | st.builds(
+        lambda message, usage, logprobs: json.dumps(
+            {"choices": [{"message": message, "logprobs": logprobs}], "usage": usage}
+        ).encode(),
+        st.dictionaries(st.sampled_from(["content", "refusal", "tool_calls"]), JSON),
+        COUNTS | JSON,
+        JSON,
+    )
+)
+def test_whatever_the_bytes_an_answer_or_a_wire_error_comes_of_them(body) -> None:
+    try:
+        answer, usage = chat.decode_answer(body)
+    except chat.WireError:
+        return
+    assert answer.text.encode() is not None
+    assert min(usage.input_tokens, usage.output_tokens, usage.cache_write_tokens) >= 0
+    assert 0 <= usage.cache_read_tokens + usage.cache_write_tokens <= usage.input_tokens
+    assert 0 <= usage.reasoning_tokens <= usage.output_tokens
+    assert (usage.source is UsageSource.NONE) == (usage == Usage())
+
+
+CALLS = ({"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}},)
+ANSWERS = st.one_of(
+    st.builds(Answer, st.text(), st.sampled_from([Finish.STOP, Finish.LENGTH]), st.just("m")),
+    st.builds(
+        Answer, st.text(), st.just(Finish.TOOL_CALLS), st.just("m"), tool_calls=st.just(CALLS)
+    ),
+    st.builds(Answer, st.just(""), st.just(Finish.REFUSAL), st.just("m"), st.text(min_size=1)),
+    st.builds(Answer, st.just(""), st.just(Finish.REFUSAL), st.just("m")),
+)
+USAGES = st.one_of(
+    st.just(Usage()),
+    st.builds(
+        lambda a, b, c, d: Usage(a + b + 1, c + d + 1, a, b, d, UsageSource.PROVIDER),
+        *[st.integers(0, 10**6)] * 4,
+    ),
+)
+
+
+@given(ANSWERS, USAGES)
+def test_what_is_written_for_callers_reads_back_as_the_same(answer, usage) -> None:
+    body = chat.encode_answer(answer, usage, id="chatcmpl-1", created=7, model="m")
+    again, counted = chat.decode_answer(body)
+    assert (again.text, again.finish, again.refusal) == (answer.text, answer.finish, answer.refusal)
+    assert (again.tool_calls, again.model) == (answer.tool_calls, answer.model)
+    assert counted == usage
+    told = json.loads(body)
+    assert (told["object"], told["created"]) == ("chat.completion", 7)
+
+
+def test_an_error_has_the_dialects_envelope() -> None:
+    body = chat.encode_error(
+        "no", status=404, param="model", code="model_not_found", request_id="r1"
+    )
+    assert json.loads(body) == {
+        "error": {
+            "message": "no",
+            "type": "not_found_error",
+            "param": "model",
+            "code": "model_not_found",
+            "request_id": "r1",
+        }
+    }
+    assert (
+        json.loads(chat.encode_error("x", status=418))["error"]["type"] == "invalid_request_error"
+    )
+    assert json.loads(chat.encode_error("x", status=500))["error"]["type"] == "server_error"
+    assert json.loads(chat.encode_error("x", status=500, type="odd"))["error"]["type"] == "odd"
+
+
+def test_models_are_listed() -> None:
+    assert json.loads(chat.encode_models(["rung", "tier:a"], 7)) == {
+        "object": "list",
+        "data": [
+            {"id": "rung", "object": "model", "created": 7, "owned_by": "rung"},
+            {"id": "tier:a", "object": "model", "created": 7, "owned_by": "rung"},
+        ],
+    }
