@@ -6,15 +6,20 @@ import re
 import sys
 from pathlib import Path
 
-from rung.cli.main import app
+from rung.cli.main import COMMANDS, build
 
 TARGET = Path(__file__).parent.parent / "docs" / "cli.md"
 HEAD = "<!-- Generated from the command line by tools/cli_reference.py. -->\n\n"
 
 
+def _names() -> list[str]:
+    parts = [part for command in COMMANDS.values() for part in command.parts]
+    return [*COMMANDS, *parts]
+
+
 def main() -> int:
     """Write the page, or compare it."""
-    made = HEAD + re.sub(r"[ \t]+\n", "\n", app.generate_docs(usage_name="rung")).strip() + "\n"
+    made = HEAD + _page().strip() + "\n"
     if "--check" not in sys.argv:
         TARGET.write_text(made, "utf-8")
         return 0
@@ -22,6 +27,16 @@ def main() -> int:
         return 0
     print(f"{TARGET.name} is not what the command line says: run `make fix`.")
     return 1
+
+
+def _page() -> str:
+    """The generated page with each command's examples after its usage."""
+    page = re.sub(r"[ \t]+\n", "\n", build(*_names()).generate_docs(usage_name="rung"))
+    for name, command in COMMANDS.items():
+        shown = "\n".join(("", "Examples:", "", "```console", *command.examples, "```", ""))
+        usage = re.compile(rf"(## rung {name}\n\n```console\n.*?\n```\n)", re.DOTALL)
+        page = usage.sub(lambda found, shown=shown: found[1] + shown, page, count=1)
+    return page
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from rung.core.engine import Accept, Exhausted, Exhaustion
 from rung.core.money import exact
 from rung.core.outcome import Outcome
 from rung.core.plan import Plan
-from rung.core.types import Attempt, Check, History, Kind, Status, Usage, Verdict, Weight
+from rung.core.types import Attempt, Check, EndedBy, Kind, Status, Usage, Verdict, Weight
 from rung.ledger import StoredOutcome
 
 ENDINGS = {
@@ -121,17 +121,17 @@ PASSED: Mapping[Status, bool | None] = {
 # ------------------------------------------------------------------ why
 
 
-def reasons(
-    plan: Plan, history: History, decision: Accept | Exhausted | None, *, inbox: bool
-) -> Iterator[str]:
-    """One sentence an attempt: why what came next came next."""
+def reasons(stored: StoredOutcome) -> Iterator[str]:
+    """One sentence an attempt: why what came next came next; one where nothing was called."""
+    history = stored.history
+    if not history:
+        yield f"Nothing was called: {_end(stored)}."
     for place, attempt in enumerate(history):
-        following = history[place + 1] if place + 1 < len(history) else None
-        why = _fault(plan, attempt)
-        if following is not None:
-            yield f"{why}, so {_next(attempt, following)}."
+        why = _fault(stored.plan, attempt)
+        if place + 1 < len(history):
+            yield f"{why}, so {_next(attempt, history[place + 1])}."
         else:
-            yield f"{why}: {_end(history, decision, inbox=inbox)}."
+            yield f"{why}: {_end(stored)}."
 
 
 def _fault(plan: Plan, attempt: Attempt) -> str:
@@ -174,17 +174,26 @@ def _next(attempt: Attempt, following: Attempt) -> str:
     return f"it climbed to {following.tier}"
 
 
-def _end(history: History, decision: Accept | Exhausted | None, *, inbox: bool) -> str:
-    match decision:
+def _end(stored: StoredOutcome) -> str:
+    match stored.decision:
         case Accept(index=index, verified=verified):
-            which = "it was" if index == len(history) - 1 else f"answer {index + 1} was"
+            which = "it was" if index == len(stored.history) - 1 else f"answer {index + 1} was"
             proof = {True: "verified", None: "with nothing to verify it by", False: "flagged"}
             return f"{which} served, {proof[verified]}"
         case Exhausted(reason=reason, best=best):
-            where = "a human is asked (see `rung inbox list`)" if inbox else "nothing was served"
-            return f"{ENDINGS[reason]}, {where if best is not None else 'nothing could be served'}"
+            return f"{ENDINGS[reason]}, {_left_with(stored, best)}"
+        case None if stored.ended_by is EndedBy.GATEWAY:
+            return "rung was stopped before the end"
         case None:
             return "the caller left before the end"
+
+
+def _left_with(stored: StoredOutcome, best: int | None) -> str:
+    if stored.served is not None:
+        return f"answer {stored.served + 1} was served all the same, flagged"
+    if best is None:
+        return "nothing could be served"
+    return "a human is asked (see `rung inbox list`)" if stored.inbox else "nothing was served"
 
 
 def stored_json(stored: StoredOutcome) -> dict[str, Any]:
@@ -212,7 +221,7 @@ def stored_json(stored: StoredOutcome) -> dict[str, Any]:
         "phase": stored.phase.value,
         "plan": plan_json(stored.plan),
         "attempts": [attempt_json(attempt) for attempt in stored.history],
-        "why": list(reasons(stored.plan, stored.history, stored.decision, inbox=stored.inbox)),
+        "why": list(reasons(stored)),
     }
 
 

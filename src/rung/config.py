@@ -27,6 +27,9 @@ FILE_NAME = "rung.toml"
 DEFAULT_PORT = 4100
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+TierName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/@+-]{0,127}$")]
+"""May be a model's own name: `llama3.1:8b`, `meta-llama/llama-3.3-70b-instruct`."""
+
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
@@ -97,7 +100,7 @@ class FileTable(_Table):
     baseline: str | None = None
     default_ladder: str | None = None
     server: ServerTable = ServerTable()
-    tiers: Annotated[dict[Name, TierTable], Field(min_length=1)]
+    tiers: Annotated[dict[TierName, TierTable], Field(min_length=1)]
     ladders: Annotated[dict[Name, LadderTable], Field(min_length=1)]
     verifiers: dict[Name, dict[str, Any]] = Field(default_factory=dict)
 
@@ -241,9 +244,9 @@ def _is_branch(part: int | str) -> bool:
     )
 
 
-def problem(each: ErrorDetails) -> Problem:
-    """One of pydantic's faults in words, with the fix."""
-    where = [str(part) for part in each["loc"] if not _is_branch(part)]
+def problem(each: ErrorDetails, around: Sequence[str] = ()) -> Problem:
+    """One of pydantic's faults in words, with the fix; ``around`` is where the faulty table is."""
+    where = [*around, *(str(part) for part in each["loc"] if not _is_branch(part))]
     place = ".".join(where) or "the file"
     match each["type"]:
         case "extra_forbidden":
@@ -316,15 +319,20 @@ def _cross_checks(config: Config) -> list[Problem]:
     if file.default_ladder is not None and file.default_ladder not in file.ladders:
         fix = _nearest(file.default_ladder, ladders)
         found.append(Problem("default_ladder", f"there is no ladder {file.default_ladder!r}.", fix))
-    if file.server.host not in {"127.0.0.1", "::1", "localhost"}:
-        found.append(
-            Problem(
-                "server.host",
-                f"{file.server.host!r} can be reached from other machines, and there are no keys.",
-                'use host = "127.0.0.1", and a tunnel or an authenticating proxy in front',
-            )
-        )
+    if (exposed := not_loopback("server.host", file.server.host)) is not None:
+        found.append(exposed)
     return found
+
+
+def not_loopback(place: str, host: str) -> Problem | None:
+    """Why a gateway without keys must not listen at ``host``, if so."""
+    if host in {"127.0.0.1", "::1", "localhost"}:
+        return None
+    return Problem(
+        place,
+        f"{host!r} can be reached from other machines, and there are no keys.",
+        "use 127.0.0.1, and a tunnel or an authenticating proxy in front",
+    )
 
 
 def _placed(problem: Problem, path: Path, text: str) -> Problem:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import math
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from rung.core.types import (
     Attempt,
     Check,
     EndedBy,
+    Kind,
     Phase,
     Request,
     Usage,
@@ -35,6 +37,8 @@ from rung.verifiers.base import Verifier
 
 LADDER_PREFIX = "rung/"
 TIER_PREFIX = "tier:"
+RETRIES_A_REQUEST = 0.1
+MOST_RETRIES_SAVED = 10.0
 UNBOUNDED_OUTPUT_TOKENS = 4096
 """What an answer may cost is bounded by this many tokens when the caller sets no limit."""
 
@@ -66,7 +70,8 @@ class Parts:
     tiers: Mapping[str, Tier]
     policies: Mapping[str, Policy]
     default_ladder: str
-    verifiers: Mapping[str, Verifier]
+    configured: Mapping[str, Verifier]
+    agreement: Verifier
     ladder_checks: Mapping[str, tuple[str, ...]]
     implied: tuple[Verifier, ...]
     schema_verifier: Callable[[Request], Verifier]
@@ -80,6 +85,26 @@ class Served:
 
     outcome: Outcome
     held: tuple[Delta, ...] = ()
+
+
+class RetryBudget:
+    """Lets one request in ten be retried, after a first few: no storm on a provider that is down.
+
+    The state of a process, not of a request: a plan made while it is used up has no retries, and
+    so replays without it.
+    """
+
+    def __init__(self) -> None:
+        self._left = MOST_RETRIES_SAVED
+
+    def earn(self) -> bool:
+        """Count one request in; whether it may retry."""
+        self._left = min(MOST_RETRIES_SAVED, self._left + RETRIES_A_REQUEST)
+        return self._left >= 1
+
+    def spend(self, retries: int) -> None:
+        """Count the retries that a request made."""
+        self._left -= retries
 
 
 class Intake:
@@ -97,10 +122,12 @@ class Intake:
         self.new_id = new_id
         self._clock = clock
         self._wall = wall
+        self._retries = RetryBudget()
         self._last_words: set[asyncio.Task[None]] = set()
 
     def order(self, request: Request, extra: tuple[Verifier, ...] = ()) -> Order:
         """Plan a request, calling nothing. Raises RequestError for what cannot be served."""
+        _check(request)
         name, pinned = self._way(request)
         verifiers = self._verifiers(request, name, extra)
         seen = features(request)
@@ -109,6 +136,7 @@ class Intake:
             checks=tuple(Check(name, each.weight) for name, each in verifiers.items()),
             worst_costs=self._worst_costs(seen, policy, request),
             stream=request.stream,
+            may_retry=self._retries.earn(),
             pinned=pinned,
             deadline_seconds=request.directions.deadline_seconds,
             cost_cap_nanousd=request.directions.max_cost_nanousd,
@@ -117,7 +145,8 @@ class Intake:
         made = plan(seen, policy, terms)
         if not made.steps:
             raise RequestError(_nowhere(made), code="no_tier_fits")
-        return Order(request, made, self.parts.tiers, {**verifiers, "agreement": self._agreement})
+        checks = {**verifiers, "agreement": self.parts.agreement}
+        return Order(request, made, seen.input_tokens, self.parts.tiers, checks)
 
     async def answer(
         self, request: Request, *, extra: tuple[Verifier, ...] = (), sink: Sink | None = None
@@ -170,9 +199,9 @@ class Intake:
         """By name, in the order they run: hygiene, then what is configured and asked for."""
         found = {each.name: each for each in self.parts.implied if each.weight is Weight.IMPLIED}
         for name in (*self.parts.ladder_checks[ladder], *request.directions.verify):
-            if name not in self.parts.verifiers:
-                raise _unknown("verifier", name, self.parts.verifiers, status=400)
-            found[name] = self.parts.verifiers[name]
+            if name not in self.parts.configured:
+                raise _unknown("verifier", name, self.parts.configured, status=400)
+            found[name] = self.parts.configured[name]
         if request.schema is not None:
             schema = self.parts.schema_verifier(request)
             found[schema.name] = schema
@@ -181,10 +210,6 @@ class Intake:
         for each in self.parts.implied:
             found.setdefault(each.name, each)
         return found
-
-    @property
-    def _agreement(self) -> Verifier:
-        return self.parts.verifiers["agreement"]
 
     def _worst_costs(
         self, seen: Features, policy: Policy, request: Request
@@ -195,7 +220,7 @@ class Intake:
         written = UNBOUNDED_OUTPUT_TOKENS if limit is None else limit
         return {
             rung.tier: self.parts.tiers[rung.tier].pricer.worst_cost(
-                seen.most_input_tokens, written
+                seen.most_input_tokens, written, rung.timeout_seconds
             )
             for rung in policy.rungs
         }
@@ -203,6 +228,7 @@ class Intake:
     # -------------------------------------------------------------- the outcome
 
     def _outcome(self, run: Run, started: float) -> Outcome:
+        self._retries.spend(sum(each.kind is Kind.RETRY for each in run.history))
         decision = run.decision
         served, verified = _serve(run.order.plan, decision)
         attempts = run.history
@@ -222,7 +248,7 @@ class Intake:
             verified=verified,
             started_unix=started,
             seconds=run.elapsed(),
-            ended_by=_ended_by(decision, last),
+            ended_by=run.cancelled_by if decision is None else _ended_by(decision, last),
             phase=run.phase if decision is None else Phase.DONE,
             baselines={} if served is None else self._baselines(request, attempts[served]),
             inbox=waits,
@@ -266,10 +292,8 @@ def _serve(made: Plan, decision: Accept | Exhausted | None) -> tuple[int | None,
             return None, None
 
 
-def _ended_by(decision: Accept | Exhausted | None, last: Attempt | None) -> EndedBy:
+def _ended_by(decision: Accept | Exhausted, last: Attempt | None) -> EndedBy:
     match decision:
-        case None:
-            return EndedBy.CLIENT
         case Exhausted(reason=reason) if reason in {"deadline", "cost_cap"}:
             return EndedBy.LIMIT
         case Exhausted() if last is not None and last.answer is None:
@@ -280,10 +304,30 @@ def _ended_by(decision: Accept | Exhausted | None, last: Attempt | None) -> Ende
             return EndedBy.UPSTREAM
 
 
+def _check(request: Request) -> None:
+    """Refuse limits that are none, whichever face they came by."""
+    asked, sampling = request.directions, request.sampling
+    limit, cap = asked.deadline_seconds, asked.max_cost_nanousd
+    if limit is not None and not 0 < limit < math.inf:
+        raise RequestError(f"a deadline of {limit} s is no deadline.", param="deadline_seconds")
+    if cap is not None and cap < 0:
+        raise RequestError("a cost cap cannot be negative.", param="max_usd")
+    if sampling.max_tokens is not None and sampling.max_tokens < 1:
+        raise RequestError("max_tokens must be at least 1.", param="max_tokens")
+    for name, value, most in (
+        ("temperature", sampling.temperature, 2),
+        ("top_p", sampling.top_p, 1),
+    ):
+        if value is not None and not 0 <= value <= most:
+            raise RequestError(f"{name} must be a number from 0 to {most}.", param=name)
+
+
 def _unknown(what: str, name: str, known: Iterable[str], status: int = 404) -> RequestError:
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1)
-    fix = f"did you mean {close[0]!r}?" if close else f"use one of: {', '.join(names) or 'none'}"
+    fix = f"did you mean {close[0]!r}?" if close else f"use one of: {', '.join(names)}"
+    if not names:
+        fix = f"add one to rung.toml: [{what}s.{name[:20]}]"
     param = "model" if what in {"ladder", "tier"} else None
     shown = name if len(name) <= 80 else name[:77] + "..."
     return RequestError(

@@ -20,32 +20,25 @@ from typing import Any, Literal, Self, TypeVar
 
 from pydantic import ValidationError
 
-from rung import checks, config
-from rung.assemble import READY_MADE, Assembly, assemble
+from rung import asking, checks, config
+from rung.asking import Prompt
+from rung.assemble import Assembly, assemble
 from rung.config import FileTable, LadderTable, TierTable
 from rung.core.engine import Exhausted
-from rung.core.errors import ConfigError, RequestError, UpstreamError
-from rung.core.money import from_usd, to_usd
+from rung.core.errors import ConfigError, UpstreamError
+from rung.core.money import to_usd
 from rung.core.outcome import Outcome
 from rung.core.types import (
     Attempt,
-    Directions,
-    Message,
-    Request,
-    Role,
-    Sampling,
-    SchemaRequest,
-    Text,
     Verdict,
 )
+from rung.fittings import READY_MADE
 from rung.intake import Served
 from rung.providers.base import Provider
-from rung.runner import Sink
 from rung.trouble import no_answer
 
 T = TypeVar("T")
-M = TypeVar("M", TierTable, LadderTable)
-Prompt = str | Sequence[Mapping[str, str]]
+M = TypeVar("M", TierTable, LadderTable, FileTable)
 LADDER = "default"
 DEFAULT_LEDGER = ":default:"
 LAST_WORDS_SECONDS = 5.0
@@ -64,7 +57,8 @@ class Tier:
     def of(cls, provider: str, model: str | None = None, *, name: str = "", **options: Any) -> Self:
         """A tier at any provider of the registry. Options are the keys of a tier in rung.toml."""
         keys = {"provider": provider, **({} if model is None else {"model": model}), **options}
-        return cls(name or model or provider, _table(TierTable, keys))
+        called = name or model or provider
+        return cls(called, _table(TierTable, keys, "tiers", called))
 
     @classmethod
     def ollama(cls, model: str, **options: Any) -> Self:
@@ -187,25 +181,26 @@ class Cascade:
         names = tuple(tier.name for tier in tiers)
         if len(set(names)) < len(names):
             raise ConfigError("two tiers have the same name.", fix="give one a `name=`")
-        table = FileTable(
-            baseline=baseline,
-            tiers={tier.name: tier.table for tier in tiers},
-            ladders={
-                LADDER: _table(LadderTable, {"tiers": names, "on_exhausted": on_exhausted, **rules})
-            },
-        )
+        rules = {"tiers": names, "on_exhausted": on_exhausted, **rules}
+        file = {
+            "baseline": baseline,
+            "tiers": {tier.name: tier.table for tier in tiers},
+            "ladders": {LADDER: _table(LadderTable, rules, "ladders", LADDER)},
+        }
+        table = _table(FileTable, file)
         path = config.default_ledger(env) if ledger == DEFAULT_LEDGER else Path(ledger or "")
         self._config = config.Config(table, None, path, Path.cwd(), env)
         self._ready = {tier.name: tier.ready for tier in tiers if tier.ready is not None}
         self._keeps_ledger = ledger is not None
         self._verify = checks.verifiers(verify)
         self._loop = _Loop()
+        self._running: set[asyncio.Task[Any]] = set()
         self._assembly: Assembly | None = None
 
     @classmethod
     def from_config(cls, path: Path | str) -> Self:
         """The ladders of a rung.toml, with its ledger and verifiers."""
-        from rung.assemble import problems
+        from rung.inspection import problems
 
         self = cls.__new__(cls)
         self._config = config.load(Path(path), config.environment(), problems)
@@ -213,6 +208,7 @@ class Cascade:
         self._keeps_ledger = True
         self._verify = ()
         self._loop = _Loop()
+        self._running = set()
         self._assembly = None
         return self
 
@@ -231,9 +227,12 @@ class Cascade:
         return await asyncio.wrap_future(self._loop.submit(self._answer(prompt, options)))
 
     def close(self) -> None:
-        """End child processes and connections, and the thread behind `run`."""
+        """End child processes and connections, and the thread behind `run`.
+
+        What is still running is cancelled, and booked as far as it came.
+        """
         if self._assembly is not None:
-            self._loop.run(self._assembly.close())
+            self._loop.run(self._end(self._assembly))
             self._assembly = None
         self._loop.close()
 
@@ -244,12 +243,22 @@ class Cascade:
         self.close()
 
     async def _answer(self, prompt: Prompt, options: dict[str, Any]) -> Result:
+        task = asyncio.current_task()
+        assert task is not None
+        self._running.add(task)
+        try:
+            return await self._served(prompt, options)
+        finally:
+            self._running.discard(task)
+
+    async def _served(self, prompt: Prompt, options: dict[str, Any]) -> Result:
+        asked = asking.read(options)
+        extra = (*self._verify, *checks.verifiers(asked.verify))
         if self._assembly is None:
             self._assembly = assemble(self._config, ledger=self._keeps_ledger, ready=self._ready)
-        sink: Sink | None = options.pop("sink", None)
-        extra = (*self._verify, *checks.verifiers(options.pop("verify", ())))
-        request = _request(self._assembly.intake.new_id(), prompt, options)
-        served: Served = await self._assembly.intake.answer(request, extra=extra, sink=sink)
+        intake = self._assembly.intake
+        request = asking.request(intake.new_id(), prompt, asked)
+        served: Served = await intake.answer(request, extra=extra, sink=asked.sink)
         decision = served.outcome.decision
         if isinstance(decision, Exhausted) and decision.best is None:
             trouble = no_answer(served.outcome)
@@ -260,56 +269,22 @@ class Cascade:
             )
         return Result(served.outcome)
 
+    async def _end(self, assembly: Assembly) -> None:
+        running = set(self._running)
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running)
+        await assembly.close()
 
-def _table(kind: type[M], keys: Mapping[str, Any]) -> M:
-    """Check keyword arguments as rung.toml's keys are checked."""
+
+def _table(kind: type[M], keys: Mapping[str, Any], *place: str) -> M:
+    """Check keyword arguments as rung.toml's keys at ``place`` are checked."""
     try:
         return kind.model_validate(keys)
     except ValidationError as error:
-        raise ConfigError([config.problem(each) for each in error.errors()]) from None
-
-
-def _request(new_id: str, prompt: Prompt, options: dict[str, Any]) -> Request:
-    """A request of the library's own; unknown options are refused by name."""
-    system = options.pop("system", None)
-    messages = [Message(Role.SYSTEM, (Text(system),))] if system else []
-    messages += _messages(prompt)
-    schema = options.pop("schema", None)
-    usd = options.pop("max_usd", None)
-    request = Request(
-        id=new_id,
-        dialect="library",
-        messages=tuple(messages),
-        schema=None if schema is None else SchemaRequest(schema),
-        sampling=Sampling(
-            max_tokens=options.pop("max_tokens", None),
-            temperature=options.pop("temperature", None),
-            seed=options.pop("seed", None),
-            stop=tuple(options.pop("stop", ())),
-        ),
-        directions=Directions(
-            ladder=options.pop("ladder", None),
-            tier=options.pop("tier", None),
-            project=options.pop("project", None),
-            deadline_seconds=options.pop("deadline_seconds", None),
-            max_cost_nanousd=None if usd is None else from_usd(str(usd)),
-        ),
-    )
-    if options:
-        raise RequestError(f"run() has no option {', '.join(map(repr, sorted(options)))}.")
-    return request
-
-
-def _messages(prompt: Prompt) -> list[Message]:
-    if isinstance(prompt, str):
-        return [Message(Role.USER, (Text(prompt),))]
-    try:
-        return [Message(Role(each["role"]), (Text(each["content"]),)) for each in prompt]
-    except (KeyError, ValueError, TypeError) as error:
-        raise RequestError(
-            f"messages must be a list of {{'role': ..., 'content': text}}: {error}",
-            param="messages",
-        ) from None
+        found = error.errors(include_url=False)
+        raise ConfigError([config.problem(each, place) for each in found]) from None
 
 
 class _Loop:
@@ -318,13 +293,17 @@ class _Loop:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Schedule ``work``; the future may be awaited from any thread."""
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="rung", daemon=True).start()
+                self._thread = threading.Thread(
+                    target=self._loop.run_forever, name="rung", daemon=True
+                )
+                self._thread.start()
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -348,9 +327,15 @@ class _Loop:
     def close(self) -> None:
         """Stop the loop; later work starts a new one."""
         with self._lock:
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._loop.stop)
-                self._loop = None
+            loop, thread = self._loop, self._thread
+            self._loop = self._thread = None
+        if loop is None or thread is None:
+            return
+        loop.call_soon_threadsafe(loop.stop)
+        if thread is not threading.current_thread():
+            thread.join(LAST_WORDS_SECONDS)
+        if not loop.is_running():
+            loop.close()
 
 
 __all__ = ["Cascade", "ConfigError", "Result", "Tier"]

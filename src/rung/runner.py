@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Protocol, cast
 
 from rung.core.engine import Accept, Action, Call, Exhausted, Verify, next_action
-from rung.core.features import MESSAGE_TOKENS, estimate_tokens
+from rung.core.features import estimate_tokens
 from rung.core.plan import Plan, Step
 from rung.core.types import (
     Attempt,
@@ -44,6 +44,12 @@ SAMPLE_TEMPERATURE = 0.7
 LOCAL_FAULTS = frozenset({Fault.CANCELLED, Fault.TIMEOUT})
 """Faults that rung itself brought about, by a deadline or because the caller left."""
 
+STOPPING = "this gateway is stopping."
+"""The reason given with a cancellation that is not the caller's leaving."""
+
+FAULTS_OF_OURS = {Fault.TIMEOUT: EndedBy.LIMIT, Fault.INTERNAL: EndedBy.INTERNAL}
+"""Who ended a call that no provider ended."""
+
 Clock = Callable[[], float]
 
 
@@ -59,7 +65,7 @@ class Pricer(Protocol):
         """The price of one call."""
         ...
 
-    def worst_cost(self, input_tokens: int, output_tokens: int) -> int:
+    def worst_cost(self, input_tokens: int, output_tokens: int, seconds: float = 0.0) -> int:
         """An upper bound of one call's price."""
         ...
 
@@ -77,10 +83,14 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A request with its plan and all that the plan names."""
+    """A request with its plan and all that the plan names.
+
+    ``input_tokens`` is the estimate that a call is billed by when its provider counts nothing.
+    """
 
     request: Request
     plan: Plan
+    input_tokens: int
     tiers: Mapping[str, Tier]
     verifiers: Mapping[str, Verifier]
 
@@ -115,6 +125,7 @@ class Run:
     held: dict[str, list[Delta]] = field(default_factory=dict)
     phase: Phase = Phase.PLAN
     began: float = 0.0
+    cancelled_by: EndedBy = EndedBy.CLIENT
 
     async def finish(self) -> Accept | Exhausted:
         """Drive the request to its end.
@@ -123,6 +134,13 @@ class Run:
         have used, when CancelledError leaves here.
         """
         self.began = self.clock()
+        try:
+            return await self._climb()
+        except asyncio.CancelledError as cancelled:
+            self._learn_who(cancelled)
+            raise
+
+    async def _climb(self) -> Accept | Exhausted:
         while True:
             action = next_action(self.order.plan, self.history)
             if self.sink is not None:
@@ -165,8 +183,9 @@ class Run:
             failure = None if call.done else _ended_without_an_answer()
         except CallError as error:
             failure = error
-        except asyncio.CancelledError:
-            self._book(tier, action, call, _left(call))
+        except asyncio.CancelledError as cancelled:
+            self._learn_who(cancelled)
+            self._book(tier, action, call, _cancelled(call, self.cancelled_by))
             raise
         except Exception as error:  # noqa: BLE001 boundary: a provider's bug must not lose the request
             message = f"{type(error).__name__} inside the provider"
@@ -209,12 +228,23 @@ class Run:
                 first_token_seconds=(
                     None if call.first_at is None else call.first_at - call.started_at - load
                 ),
-                ended_by=_ended_by(error),
+                ended_by=self._ended_by(error),
                 phase=error.phase if error else Phase.DONE,
                 losses=done.losses if done else (),
                 released=call.released,
             ),
         )
+
+    def _learn_who(self, cancelled: asyncio.CancelledError) -> None:
+        if STOPPING in cancelled.args:
+            self.cancelled_by = EndedBy.GATEWAY
+
+    def _ended_by(self, error: CallError | None) -> EndedBy:
+        if error is None:
+            return EndedBy.UPSTREAM
+        if error.failure.fault is Fault.CANCELLED:
+            return self.cancelled_by
+        return FAULTS_OF_OURS.get(error.failure.fault, EndedBy.UPSTREAM)
 
     def _usage(self, call: _Progress, done: Done | None, error: CallError | None) -> Usage:
         """The provider's own counts, else an estimate said to be one; nothing if it was refused."""
@@ -226,7 +256,7 @@ class Run:
         if not worked:
             return told
         return Usage(
-            input_tokens=_prompt_tokens(self.order.request),
+            input_tokens=self.order.input_tokens,
             output_tokens=estimate_tokens(written),
             source=UsageSource.ESTIMATED,
         )
@@ -261,26 +291,24 @@ def _ask(order: Order, action: Call, history: History) -> Ask:
 
 
 def _temperature(request: Request, step: Step) -> float | None:
-    asked = request.sampling.temperature
-    if step.samples == 1 or asked:
-        return asked
-    return SAMPLE_TEMPERATURE
+    """What has to replace the caller's own; ``None`` leaves its bytes as they are."""
+    return None if step.samples == 1 or request.sampling.temperature else SAMPLE_TEMPERATURE
 
 
 def _seed(order: Order, step: Step, history: History) -> int | None:
     """A seed of its own for each answer drawn, so that a run can be repeated."""
     if step.samples == 1:
-        return order.request.sampling.seed
+        return None
     return zlib.crc32(f"{order.plan.seed}/{len(history)}".encode())
 
 
 def _feedback(action: Call, history: History) -> tuple[Message, ...]:
     """For a repair: the rejected answer and, exactly, what was wrong with it."""
-    kinds = [a for a in history if a.tier == action.tier]
-    retried = action.kind is Kind.RETRY and any(a.kind is Kind.REPAIR for a in kinds)
-    if action.kind is not Kind.REPAIR and not retried:
+    here = [a for a in history if a.tier == action.tier]
+    kinds = [action.kind, *(a.kind for a in reversed(here))]
+    if next((kind for kind in kinds if kind is not Kind.RETRY), None) is not Kind.REPAIR:
         return ()
-    draft = next((a for a in reversed(kinds) if a.answer is not None), None)
+    draft = next((a for a in reversed(here) if a.answer is not None), None)
     if draft is None or draft.answer is None:
         return ()
     faults = [f"- {v.verifier}: {v.reason}" for v in draft.verdicts if v.status is Status.FAILED]
@@ -289,10 +317,6 @@ def _feedback(action: Call, history: History) -> tuple[Message, ...]:
         Message(Role.ASSISTANT, (Text(draft.answer.text),)),
         Message(Role.USER, (Text(f"{told}\nAnswer again, in full, with this put right."),)),
     )
-
-
-def _prompt_tokens(request: Request) -> int:
-    return sum(estimate_tokens(m.text) + MESSAGE_TOKENS for m in request.messages)
 
 
 def _may_have_read(error: CallError | None) -> bool:
@@ -304,22 +328,12 @@ def _may_have_read(error: CallError | None) -> bool:
     )
 
 
-def _ended_by(error: CallError | None) -> EndedBy:
-    if error is None:
-        return EndedBy.UPSTREAM
-    table = {
-        Fault.CANCELLED: EndedBy.CLIENT,
-        Fault.TIMEOUT: EndedBy.LIMIT,
-        Fault.INTERNAL: EndedBy.INTERNAL,
-    }
-    return table.get(error.failure.fault, EndedBy.UPSTREAM)
-
-
 def _ended_without_an_answer() -> CallError:
     message = "the provider ended without an answer"
     return CallError(Failure(Fault.INVALID_RESPONSE, message), Phase.STREAM)
 
 
-def _left(call: _Progress) -> CallError:
+def _cancelled(call: _Progress, by: EndedBy) -> CallError:
     phase = Phase.STREAM if call.first_at is not None else Phase.FIRST_TOKEN
-    return CallError(Failure(Fault.CANCELLED, "the caller left before the answer"), phase)
+    who = "the caller left" if by is EndedBy.CLIENT else "rung was stopped"
+    return CallError(Failure(Fault.CANCELLED, f"{who} before the answer"), phase)

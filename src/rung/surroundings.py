@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from rung.config import Config
 from rung.providers.discovery import Found, discover
-from rung.providers.embedded import ModelNotFound, find_model
+from rung.providers.embedded import ModelNotFound
+from rung.providers.embedded.locate import check_model
 from rung.providers.registry import PROVIDERS, ProviderRow
 
 
@@ -38,7 +39,7 @@ async def look_around(config: Config) -> Surroundings:
 
 def _has_embedded() -> bool:
     try:
-        find_model()
+        check_model(None)
     except ModelNotFound:
         return False
     return True

@@ -34,7 +34,9 @@ def no_answer(outcome: Outcome) -> Trouble:
     """Every tier failed to answer: what each said, and the last one's status."""
     failures = [a for a in outcome.attempts if a.failure is not None]
     reason = outcome.decision.reason if isinstance(outcome.decision, Exhausted) else "ended"
-    told = "; ".join(f"{a.tier}: {a.failure.message}" for a in failures[-MOST_TOLD:] if a.failure)
+    told = "; ".join(
+        f"{a.tier}: {a.failure.message.rstrip('.')}" for a in failures[-MOST_TOLD:] if a.failure
+    )
     told = told or "no tier could be called within the limits of the request"
     if not failures:
         status = 504 if reason == "deadline" else 402 if reason == "cost_cap" else 502

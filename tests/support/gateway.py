@@ -20,16 +20,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from rung.ledger import Ledger
+from support.openai_server import Call, OpenAIServer, Step
+from support.openai_server import Reply as Script
 
 RUNG = Path(sys.executable).with_name("rung")
-LISTENS = re.compile(r"rung listens at (http://\S+)")
+LISTENS = re.compile(r"rung listens at (http://\S+)\s")
 PATIENCE_SECONDS = 30.0
 
 # ------------------------------------------------------------------ surroundings
@@ -97,12 +99,11 @@ def rung(
 class Process:
     """A command that runs on. ``out`` and ``err`` grow as it speaks; ``status`` is its exit's."""
 
-    def __init__(
-        self, folder: Path, *arguments: str, env: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> None:
         self._said = threading.Condition()
         self.out = ""
         self.err = ""
+        self._ended = 0
         self.child = subprocess.Popen(
             [RUNG, *arguments],
             cwd=folder,
@@ -129,6 +130,7 @@ class Process:
                     setattr(self, name, getattr(self, name) + data.decode("utf-8", "replace"))
                     self._said.notify_all()
         with self._said:
+            self._ended += 1
             self._said.notify_all()
 
     @property
@@ -138,15 +140,13 @@ class Process:
     def until(self, pattern: re.Pattern[str], seconds: float = PATIENCE_SECONDS) -> re.Match[str]:
         """Wait until it says something on standard error."""
         with self._said:
-            self._said.wait_for(
-                lambda: pattern.search(self.err) or self._silent(), seconds
-            )
+            self._said.wait_for(lambda: pattern.search(self.err) or self._silent(), seconds)
         found = pattern.search(self.err)
         assert found, f"status {self.status}, said: {self.err}{self.out}"
         return found
 
     def _silent(self) -> bool:
-        return not any(reader.is_alive() for reader in self._readers) or self.status is not None
+        return self._ended == len(self._readers)
 
     def interrupt(self) -> None:
         """Ctrl-C: the terminal sends it to the whole group."""
@@ -178,15 +178,34 @@ def running(
         process.end()
 
 
+# ------------------------------------------------------------------ upstream
+
+
+class Upstream(OpenAIServer):
+    """A server whose script is given test by test, so that one gateway serves a whole module."""
+
+    def __init__(self) -> None:
+        super().__init__(self._play)
+        self._replies: list[Script] = []
+
+    def say(self, *replies: Script) -> None:
+        """Forget what was asked so far; answer so from now on, the last one for good."""
+        self.requests.clear()
+        self._replies = list(replies)
+
+    def _play(self, call: Call) -> Iterable[Step]:
+        assert self._replies, "a call that the test did not foresee"
+        reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
+        return reply(call)
+
+
 # ------------------------------------------------------------------ the gateway
 
 
 class Gateway:
     """`rung serve` on a free port. Entering waits until it listens, leaving ends it by SIGTERM."""
 
-    def __init__(
-        self, folder: Path, config: str, *, env: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, folder: Path, config: str, *, env: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self.config = folder / "rung.toml"
         self.config.write_text(config, encoding="utf-8")
@@ -330,10 +349,8 @@ class Wire:
 
     def send(self, data: bytes) -> Self:
         """Send what the other end is willing to take."""
-        try:
+        with suppress(BrokenPipeError, ConnectionResetError):  # it answered and hung up early
             self.socket.sendall(data)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # it has answered already and hung up
         return self
 
     def until(self, wanted: bytes) -> bytes:
@@ -346,11 +363,9 @@ class Wire:
 
     def rest(self) -> bytes:
         """All that comes until the other end hangs up."""
-        try:
+        with suppress(ConnectionResetError):
             while data := self.socket.recv(65536):
                 self.heard += data
-        except ConnectionResetError:
-            pass
         return self.heard
 
     def reset(self) -> None:

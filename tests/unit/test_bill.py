@@ -16,6 +16,7 @@ from rung.core.errors import RequestError
 from rung.core.money import from_usd
 from rung.core.stats import quantile
 from rung.core.types import (
+    Check,
     Directions,
     Failure,
     Fault,
@@ -24,6 +25,7 @@ from rung.core.types import (
     Usage,
     UsageSource,
     Verdict,
+    Weight,
 )
 from rung.ledger import Ledger
 from rung.ledger.bill import BillBy, bill, to_json
@@ -244,6 +246,48 @@ def test_a_check_that_abstained_counts_for_neither_side(ledger):
     assert found.tiers[0].passed.trials == 0
     assert (found.total.exhausted, found.total.inbox, found.total.answered) == (1, 1, 0)
     assert found.total.spend.wasted_nanousd == found.total.spend.spend_nanousd
+
+
+GATES = (
+    Check("not_empty", Weight.IMPLIED),
+    Check("json_schema", Weight.REQUIRED),
+    Check("logprobs", Weight.SIGNAL),
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "judged"),
+    [
+        ({"not_empty": "passed", "json_schema": "passed", "logprobs": "failed"}, "passed"),
+        ({"not_empty": "abstained", "json_schema": "passed"}, "passed"),
+        ({"not_empty": "failed", "json_schema": "passed"}, "failed"),
+        ({"not_empty": "passed", "json_schema": "failed"}, "failed"),
+        ({"not_empty": "passed", "json_schema": "abstained"}, None),
+        ({"not_empty": "passed"}, None),
+        ({"logprobs": "failed"}, None),
+        ({"a check of another plan": "failed"}, None),
+        ({}, None),
+    ],
+)
+def test_an_answer_passed_when_no_gate_failed_and_all_required_ones_passed(ledger, said, judged):
+    made = outcome()
+    verdicts = tuple(Verdict(name, Status(status), "") for name, status in said.items())
+    plan = replace(made.plan, steps=(replace(made.plan.steps[0], checks=GATES),))
+    attempt = replace(made.attempts[0], verdicts=verdicts)
+    ledger.append_now(replace(made, plan=plan, attempts=(attempt,)))
+    passed = bill(ledger).tiers[0].passed
+    wanted = {"passed": (1, 1), "failed": (0, 1), None: (0, 0)}
+    assert (passed.hits, passed.trials) == wanted[judged]
+
+
+@pytest.mark.parametrize("count", [1, 2, 10, 11, 27])
+def test_median_and_90th_percentile_are_those_of_the_seconds(ledger, count):
+    seconds = [float(n * n) for n in range(count)]
+    for n, took in enumerate(seconds):
+        ledger.append_now(outcome(f"req-{n}", seconds=took))
+    for line in (bill(ledger).total, *bill(ledger, by=BillBy.LADDER).lines):
+        assert line.median_seconds == pytest.approx(quantile(seconds, 0.5))
+        assert line.p90_seconds == pytest.approx(quantile(seconds, 0.9))
 
 
 def test_estimated_counts_are_flagged(ledger):

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import itertools
+import signal
 import threading
 from dataclasses import replace
 
@@ -311,6 +312,23 @@ async def test_a_cancelled_append_is_written_all_the_same(ledger):
     with pytest.raises(asyncio.CancelledError):
         await task
     await asyncio.to_thread(ledger.close)
+    assert ledger.find("last").request.id == "req-1"
+
+
+def test_ctrl_c_while_waiting_for_the_disk_loses_nothing(ledger, monkeypatch):
+    interrupted = threading.Event()
+    commit = writer.Writer._commit
+
+    def interrupting(self, jobs):
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        assert interrupted.wait(10)
+        commit(self, jobs)
+
+    monkeypatch.setattr(writer.Writer, "_commit", interrupting)
+    with pytest.raises(KeyboardInterrupt):
+        ledger.append_now(outcome())
+    interrupted.set()
+    ledger.close()
     assert ledger.find("last").request.id == "req-1"
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from rung.account import outcome_json
-from rung.assemble import Assembly, assemble, verifier_from
+from rung.assemble import Assembly, assemble
 from rung.cli.output import console, money, one_line, plain, print_json, seconds
 from rung.cli.settings import ConfigPath, Json, load
 from rung.cli.watch import Watcher
@@ -29,9 +29,11 @@ from rung.core.types import (
     SchemaRequest,
     Text,
 )
+from rung.fittings import verifier_from
 from rung.trouble import no_answer, nothing_passed
 
 UNVERIFIED = 3
+LONGEST_PROMPT = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Wishes:
 
     schema: Path | None = None
     "A JSON Schema file that the answer must satisfy."
-    verify: tuple[str, ...] = ()
+    verify: Annotated[tuple[str, ...], Parameter(negative="")] = ()
     "A verifier: one of rung.toml by name, or a Python function as package.module:function."
     ladder: str | None = None
     "The ladder to climb."
@@ -61,7 +63,8 @@ class Wishes:
 
 
 def ask(
-    prompt: str,
+    prompt: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    /,
     *,
     wishes: Annotated[Wishes | None, Parameter(name="*")] = None,
     path: ConfigPath = None,
@@ -69,25 +72,20 @@ def ask(
 ) -> None:
     """Send one prompt through the cascade and print the answer that passed.
 
-    Parameters
-    ----------
-    prompt
-        The prompt; `-` reads it from standard input.
-
-    Examples:
-    --------
-    `rung ask "What is the capital of France?"`
-
-    `rung ask "Give me a JSON object with name and age of: Ada, 36" --schema person.json --json`
-
-    `git diff | rung ask - --system "Write a commit message" --ladder careful`
+    Args:
+        prompt: The prompt; `-` reads it from standard input.
     """
     wishes = wishes or Wishes()
-    request = _request(sys.stdin.read() if prompt == "-" else prompt, wishes)
+    request = _request(_piped() if prompt == "-" else prompt, wishes)
     outcome = asyncio.run(_answer(request, wishes, path, quiet=json or not sys.stderr.isatty()))
     if json:
         print_json(outcome_json(outcome))
     _conclude(outcome, json=json)
+
+
+def _piped() -> str:
+    """Standard input as text; bytes that are none are replaced rather than refused."""
+    return sys.stdin.buffer.read(LONGEST_PROMPT + 1).decode("utf-8", "replace")
 
 
 async def _answer(request: Request, wishes: Wishes, path: Path | None, *, quiet: bool) -> Outcome:
@@ -107,8 +105,9 @@ async def _answer(request: Request, wishes: Wishes, path: Path | None, *, quiet:
 def _conclude(outcome: Outcome, *, json: bool) -> None:
     """Print the answer, or what became of it, and leave with the status that says which."""
     if isinstance(outcome.decision, Exhausted) and outcome.decision.best is None:
-        trouble = no_answer(outcome)
-        raise UpstreamError(trouble.message, status=trouble.status)
+        # Not raised: with --json the one document is printed already.
+        print(f"rung: {no_answer(outcome).message}", file=sys.stderr)
+        sys.exit(UpstreamError.exit_code)
     if outcome.served is None:
         trouble = nothing_passed(outcome)
         if not json:
@@ -141,6 +140,8 @@ def _summary(outcome: Outcome) -> None:
 
 
 def _request(prompt: str, wishes: Wishes) -> Request:
+    if len(prompt) > LONGEST_PROMPT:
+        raise RequestError(f"the prompt is longer than {LONGEST_PROMPT} bytes.", status=413)
     if not prompt.strip():
         raise RequestError("the prompt is empty.", fix='rung ask "your question"')
     messages = [Message(Role.SYSTEM, (Text(wishes.system),))] if wishes.system else []

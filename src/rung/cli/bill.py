@@ -47,13 +47,6 @@ def bill(
 
     Every amount is the exact sum of the ledger's rows, failed attempts included.
 
-    Examples:
-    --------
-    `rung bill --since 7d`
-
-    `rung bill --by project --baseline claude-sonnet-5-5`
-
-    `rung bill --json`
     """
     now = time.time()
     with open_ledger(load(path)) as ledger:

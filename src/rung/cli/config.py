@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from cyclopts import App
-
 from rung.cli.output import console, print_json
 from rung.cli.settings import ConfigPath, Json, load
 from rung.config import Config
 
-config = App(name="config", help="Check or show the configuration in force.")
 
-
-@config.command
 def check(*, path: ConfigPath = None, json: Json = False) -> None:
-    """Look for every fault in the configuration and name it with its place and its fix.
-
-    Examples:
-    --------
-    `rung config check`
-
-    `rung config check --config ci/rung.toml --json`
-    """
+    """Look for every fault in the configuration and name it with its place and its fix."""
     found = load(path)
     if json:
         print_json({"ok": True, "file": None if found.path is None else str(found.path)})
@@ -28,14 +16,8 @@ def check(*, path: ConfigPath = None, json: Json = False) -> None:
     console().print(f"{_whence(found)}: no faults.")
 
 
-@config.command
 def show(*, path: ConfigPath = None, json: Json = False) -> None:
-    """Show the configuration in force with all defaults filled in; never a secret.
-
-    Examples:
-    --------
-    `rung config show --json`
-    """
+    """Show the configuration in force with all defaults filled in; never a secret."""
     found = load(path)
     table = found.file.model_dump(mode="json", exclude_none=True)
     document = {**table, "ledger": str(found.ledger), "default_ladder": found.default_ladder}

@@ -31,6 +31,7 @@ from rung.core.types import (
     Text,
 )
 from rung.ledger.bill import bill, to_json
+from rung.providers.embedded import find_model
 from rung.surroundings import look_around
 
 PROJECT = "demo"
@@ -63,20 +64,10 @@ def demo(
     The ladder: the embedded model as it comes, the same model with constrained decoding and several
     samples, then Ollama or a provider whose key is in the environment if there is one, then you.
 
-    Parameters
-    ----------
-    baseline
-        The model that the same tokens are priced at, for comparison.
-    local_only
-        Leave out providers whose key is in the environment.
-    ledger
-        Where to record it, instead of your own ledger.
-
-    Examples:
-    --------
-    `rung demo`
-
-    `rung demo --local-only --json`
+    Args:
+        baseline: The model that the same tokens are priced at, for comparison.
+        local_only: Leave out providers whose key is in the environment.
+        ledger: Where to record it, instead of your own ledger.
     """
     env = config.environment()
     asyncio.run(_demo(_config(env, baseline, ledger), local_only=local_only, json=json))
@@ -94,7 +85,7 @@ async def _demo(base: Config, *, local_only: bool, json: bool) -> None:
         tiers = [*found.file.ladders["demo"].tiers, "inbox"]
         told.print(f"[bold]The ladder:[/] {one_line(' -> '.join(tiers), 200)}")
         told.print(
-            f"[dim]{PLAIN}: {one_line(parts.tiers[PLAIN].model)} as it comes; {CAREFUL}: the same, "
+            f"[dim]{PLAIN}: {one_line(find_model().stem)} as it comes; {CAREFUL}: the same, "
             f"decoding only what the schema allows, up to three answers[/]"
         )
         told.print(f"[dim]a local second costs ${ENERGY_USD_PER_SECOND}: 15 W at $0.30/kWh[/]")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from rung.assemble import Assembly, assemble
 from rung.cli.output import console, one_line, print_json
 from rung.cli.settings import ConfigPath, Json, load
 from rung.config import Config
-from rung.core.errors import RungError
+from rung.core.errors import ConfigError, RungError
 from rung.providers.base import Health
 from rung.runner import Tier
 
@@ -23,14 +24,12 @@ def doctor(*, path: ConfigPath = None, json: Json = False) -> None:
 
     Ends with status 1 when something that is configured does not work.
 
-    Examples:
-    --------
-    `rung doctor`
-
-    `rung doctor --json`
     """
-    found = load(path)
-    report = asyncio.run(_examine(found))
+    try:
+        found = load(path)
+        report = asyncio.run(_examine(found))
+    except ConfigError as error:
+        report = {"ok": False, "problems": [asdict(problem) for problem in error.problems]}
     if json:
         print_json(report)
     else:
@@ -107,6 +106,12 @@ def _writable(path: Path) -> bool:
 
 def _show(report: dict[str, Any]) -> None:
     to = console()
+    for problem in report.get("problems", ()):
+        to.print(f"[red]✗[/] {one_line(problem['place'])}: {one_line(problem['message'], 300)}")
+        if problem["fix"]:
+            to.print(f"    fix: {one_line(problem['fix'], 300)}")
+    if "problems" in report:
+        return
     to.print(f"configuration: {one_line(report['config'] or 'built in', 200)}")
     for name, tiers in report["ladders"].items():
         to.print(f"ladder {one_line(name)}: {one_line(' -> '.join(tiers), 200)}")

@@ -13,19 +13,11 @@ from rung.core.types import Attempt, UsageSource
 from rung.ledger import StoredOutcome
 
 
-def explain(id: str = "last", *, path: ConfigPath = None, json: Json = False) -> None:  # noqa: A002 the word people type
+def explain(id: str = "last", /, *, path: ConfigPath = None, json: Json = False) -> None:  # noqa: A002 the word people type
     """Tell one request: its plan, every attempt, every verdict, and why what came next came next.
 
-    Parameters
-    ----------
-    id
-        The request's id or the beginning of it; `last` is the newest.
-
-    Examples:
-    --------
-    `rung explain`
-
-    `rung explain 019b5 --json`
+    Args:
+        id: The request's id or the beginning of it; `last` is the newest.
     """
     with open_ledger(load(path)) as ledger:
         found = ledger.find(id)
@@ -34,9 +26,9 @@ def explain(id: str = "last", *, path: ConfigPath = None, json: Json = False) ->
         return
     to = console()
     _head(found, to)
-    whys = reasons(found.plan, found.history, found.decision, inbox=found.inbox)
-    for place, (attempt, why) in enumerate(zip(found.history, whys, strict=True), 1):
-        _attempt(place, attempt, to)
+    for place, why in enumerate(reasons(found)):
+        if found.history:
+            _attempt(place + 1, found.history[place], to)
         to.print(f"   [bold]{one_line(why, 300)}[/]")
     _foot(found, to)
 

@@ -16,6 +16,7 @@ from rung.cli.output import console, one_line, print_json
 from rung.cli.settings import Json
 from rung.config import FILE_NAME
 from rung.core.errors import ConfigError
+from rung.providers.embedded.locate import INSTALL
 from rung.surroundings import Surroundings, look_around
 
 HEAD = """\
@@ -36,11 +37,6 @@ def init(
     With a verifier, a ladder that ends in the model you would use alone is at least as good as it,
     and only cost is at stake.
 
-    Examples:
-    --------
-    `rung init`
-
-    `rung init --path ci/rung.toml --force`
     """
     if path.exists() and not force:
         raise ConfigError(f"{path} is there already.", fix="use --force to overwrite it")
@@ -48,7 +44,7 @@ def init(
     around = asyncio.run(look_around(config.built_in(env)))
     text, tiers = compose(around)
     _write(path, text)
-    from rung.assemble import problems
+    from rung.inspection import problems
 
     config.load(path, env, problems)
     if json:
@@ -81,7 +77,7 @@ def compose(around: Surroundings) -> tuple[str, list[str]]:
     if not tables:
         raise ConfigError(
             "there is nothing to build a ladder from: no local server, no API key, no model.",
-            fix="start Ollama, export an API key, or install the embedded model (see README)",
+            fix=f"start Ollama, export an API key, or {INSTALL}",
         )
     return HEAD + "\n".join(_toml(tables)), list(tables)
 

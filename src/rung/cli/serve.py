@@ -9,7 +9,7 @@ from cyclopts import Parameter, validators
 from rung.cli.output import console, one_line
 from rung.cli.settings import ConfigPath, load
 
-Port = Annotated[int | None, Parameter(validator=validators.Number(gte=1, lte=65_535))]
+Port = Annotated[int | None, Parameter(validator=validators.Number(gte=0, lte=65_535))]
 
 
 def serve(*, host: str | None = None, port: Port = None, path: ConfigPath = None) -> None:
@@ -17,18 +17,9 @@ def serve(*, host: str | None = None, port: Port = None, path: ConfigPath = None
 
     Point an OpenAI client at it: `OPENAI_BASE_URL=http://127.0.0.1:4100/v1`, model `rung`.
 
-    Parameters
-    ----------
-    host
-        The loopback address to listen on, instead of the configured one.
-    port
-        The port to listen on, instead of the configured one.
-
-    Examples:
-    --------
-    `rung serve`
-
-    `rung serve --port 4200 --config ci/rung.toml`
+    Args:
+        host: The loopback address to listen on, instead of the configured one.
+        port: The port to listen on, instead of the configured one; 0 takes any that is free.
     """
     from rung.server.serve import listen
 

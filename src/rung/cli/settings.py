@@ -27,7 +27,7 @@ def load(path: Path | None) -> Config:
     found = path or config.find(env, Path.cwd())
     if found is None:
         return config.built_in(env)
-    from rung.assemble import problems
+    from rung.inspection import problems
 
     return config.load(found, env, problems)
 

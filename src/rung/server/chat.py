@@ -11,8 +11,9 @@ from rung.core.errors import RungError
 from rung.core.outcome import Outcome
 from rung.core.types import Request
 from rung.intake import Intake, Served
+from rung.runner import STOPPING
 from rung.server import headers
-from rung.server.guard import ClientGoneError, Receive, Scope, Send, read_body
+from rung.server.guard import UNEXPECTED, ClientGoneError, Receive, Scope, Send, read_body
 from rung.server.replies import refuse, send_whole
 from rung.server.stream import ChatStreamSink
 from rung.trouble import Trouble, no_answer, nothing_passed
@@ -24,9 +25,16 @@ HEARTBEAT_SECONDS = 10.0
 class ChatDoor:
     """The endpoint. One call of it is one request."""
 
-    def __init__(self, intake: Intake, *, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        *,
+        wall: Callable[[], float] = time.time,
+        heartbeat_seconds: float = HEARTBEAT_SECONDS,
+    ) -> None:
         self._intake = intake
         self._wall = wall
+        self._heartbeat_seconds = heartbeat_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; whatever goes wrong leaves as the dialect's own error."""
@@ -46,11 +54,10 @@ class ChatDoor:
         answering = asyncio.ensure_future(self._intake.answer(request))
         await _until(answering, receive)
         outcome = answering.result().outcome
-        told = headers.of_outcome(outcome)
         if (wrong := trouble(outcome)) is not None:
-            await send_whole(send, wrong.status, _envelope(wrong, request.id), told, _retry(wrong))
+            await _tell(wrong, outcome, send)
             return
-        await send_whole(send, 200, self._body(outcome), told)
+        await send_whole(send, 200, self._body(outcome), headers.of_outcome(outcome))
 
     def _body(self, outcome: Outcome) -> bytes:
         """The provider's own bytes where it spoke this dialect; else the answer put into it."""
@@ -72,13 +79,23 @@ class ChatDoor:
         sink = ChatStreamSink(request, send, created=int(self._wall()), models=models)
         answering = asyncio.ensure_future(self._intake.answer(request, sink=sink))
         try:
-            await _until(answering, receive, sink.beat)
+            await _until(answering, receive, (self._heartbeat_seconds, sink.beat))
             served = answering.result()
         except RungError as error:
             if not sink.began:
                 raise
             await sink.fail(error.message, error.status, None)
             return
+        except asyncio.CancelledError:
+            if sink.began:
+                await sink.fail(STOPPING, 503, None)
+            raise
+        except ClientGoneError:
+            raise
+        except Exception:  # boundary: what is broken by a bug must not look complete either
+            if sink.began:
+                await sink.fail(UNEXPECTED, 500, None)
+            raise
         await self._end_stream(served, sink, send)
 
     async def _end_stream(self, served: Served, sink: ChatStreamSink, send: Send) -> None:
@@ -88,9 +105,7 @@ class ChatDoor:
         elif sink.began:
             await sink.fail(wrong.message, wrong.status, wrong.code)
         else:
-            told = headers.of_outcome(served.outcome)
-            body = _envelope(wrong, served.outcome.request.id)
-            await send_whole(send, wrong.status, body, told, _retry(wrong))
+            await _tell(wrong, served.outcome, send)
 
 
 def trouble(outcome: Outcome) -> Trouble | None:
@@ -103,29 +118,33 @@ def trouble(outcome: Outcome) -> Trouble | None:
 async def _until(
     answering: asyncio.Future[Served],
     receive: Receive,
-    beat: Callable[[], Awaitable[None]] | None = None,
+    beat: tuple[float, Callable[[], Awaitable[None]]] | None = None,
 ) -> None:
     """Wait for the answer; when the caller leaves first, cancel it and wait for its booking.
 
-    ``beat`` is called while a stream's caller has heard nothing for a while.
+    ``beat`` is what to call every so many seconds while the caller of a stream waits.
     """
     gone = asyncio.ensure_future(_disconnection(receive))
     both: set[asyncio.Future[Any]] = {answering, gone}
+    reason: str | None = None
     try:
         while not answering.done():
             done, _ = await asyncio.wait(
                 both,
-                timeout=None if beat is None else HEARTBEAT_SECONDS,
+                timeout=None if beat is None else beat[0],
                 return_when=asyncio.FIRST_COMPLETED,
             )
             if gone in done and not answering.done():
                 raise ClientGoneError
             if not done and beat is not None:
-                await beat()
+                await beat[1]()
+    except asyncio.CancelledError:
+        reason = STOPPING
+        raise
     finally:
         gone.cancel()
         if not answering.done():
-            answering.cancel()
+            answering.cancel(reason)
             await asyncio.wait({answering})
 
 
@@ -134,17 +153,13 @@ async def _disconnection(receive: Receive) -> None:
         pass
 
 
-def _envelope(wrong: Trouble, request_id: str) -> bytes:
-    return chat.encode_error(
+async def _tell(wrong: Trouble, outcome: Outcome, send: Send) -> None:
+    body = chat.encode_error(
         wrong.message,
         status=wrong.status,
         type="unverified" if wrong.code == "unverified" else None,
         code=wrong.code,
-        request_id=request_id,
+        request_id=outcome.request.id,
     )
-
-
-def _retry(wrong: Trouble) -> headers.Headers:
-    """When to come back, in whole seconds, if a provider said so."""
-    wait = wrong.retry_after_seconds
-    return [] if wait is None else [(b"retry-after", b"%d" % max(1, round(wait)))]
+    wait = headers.retry_after(wrong.retry_after_seconds)
+    await send_whole(send, wrong.status, body, headers.of_outcome(outcome), wait)

@@ -11,7 +11,8 @@ import logging
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
-from rung.core.errors import RequestError, RungError
+from rung.core.errors import RequestError, RungError, UpstreamError
+from rung.runner import STOPPING
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ Refuse = Callable[[RungError, Send], Awaitable[None]]
 MOST_HEADERS = 100
 MOST_HEADER_BYTES = 32 * 1024
 BODY_IDLE_SECONDS = 30.0
+BODY_SECONDS = 120.0
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -33,6 +35,11 @@ UNEXPECTED = "an unexpected error inside rung; its log has the details."
 
 class ClientGoneError(Exception):
     """The caller closed the connection before its request was complete."""
+
+
+def stopping() -> UpstreamError:
+    """What callers are told whose request came too late, or took too long to wait for."""
+    return UpstreamError(STOPPING, status=503, retry_after_seconds=1)
 
 
 class Guard:
@@ -52,27 +59,32 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._other(scope, receive, send)
+            await send({"type": "websocket.close", "code": 1008})
             return
         watched = _Watched(send)
         try:
             self._look(scope)
             await self._app(scope, _Counted(receive, self._max_body_bytes), watched)
-        except RequestError as error:
-            await self._refuse(error, watched)
+        except RungError as error:
+            await self._tell(error, watched)
         except ClientGoneError:
             return
+        except asyncio.CancelledError:
+            # Only the gateway's own end cancels a request that it has taken.
+            if not watched.began:
+                await self._refuse(stopping(), watched)
+            raise
         except Exception:  # boundary: a bug must cost one request, and its text must not leave
             logger.exception("unexpected error")
             if watched.began:
                 raise
             await self._refuse(RungError(UNEXPECTED), watched)
 
-    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
+    async def _tell(self, error: RungError, watched: _Watched) -> None:
+        """Refuse a request; a response that has begun can only be broken off."""
+        if watched.began:
+            raise error
+        await self._refuse(error, watched)
 
     def _look(self, scope: Scope) -> None:
         headers: list[tuple[bytes, bytes]] = list(scope["headers"])
@@ -149,15 +161,21 @@ class _Counted:
         self._limit = limit
         self._left = limit
         self._complete = False
+        self._due: float | None = None
 
     async def __call__(self) -> Message:
         if self._complete:
             return await self._receive()
+        now = asyncio.get_running_loop().time()
+        self._due = self._due or now + BODY_SECONDS
         try:
-            async with asyncio.timeout(BODY_IDLE_SECONDS):
+            async with asyncio.timeout_at(min(now + BODY_IDLE_SECONDS, self._due)):
                 message = await self._receive()
         except TimeoutError:
-            slow = f"no more of the body came for {BODY_IDLE_SECONDS:g} s."
+            slow = (
+                f"the body did not come within {BODY_SECONDS:g} s,"
+                f" or stood still for {BODY_IDLE_SECONDS:g} s."
+            )
             raise RequestError(slow, status=408) from None
         if message["type"] == "http.request":
             self._left -= len(message.get("body", b""))

@@ -111,6 +111,11 @@ def of_outcome(outcome: Outcome) -> Headers:
     return told
 
 
+def retry_after(seconds: float | None) -> Headers:
+    """When to come back, in whole seconds, if anyone said so."""
+    return [] if seconds is None else [(b"retry-after", b"%d" % max(1, round(seconds)))]
+
+
 def _baseline(costs: Sequence[int]) -> Headers:
     return [(b"x-rung-baseline-usd", exact(costs[0]).encode())] if costs else []
 

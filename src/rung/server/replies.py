@@ -32,5 +32,8 @@ async def refuse(error: RungError, send: Send, *, request_id: str | None = None)
         request_id=request_id,
     )
     told = headers.of_request(request_id) if request_id is not None else []
-    closes = error.status in {408, 413, 431}
-    await send_whole(send, error.status, body, told, [(b"connection", b"close")] if closes else [])
+    if error.status in {408, 413, 431}:
+        told.append((b"connection", b"close"))
+    if isinstance(error, UpstreamError):
+        told += headers.retry_after(error.retry_after_seconds)
+    await send_whole(send, error.status, body, told)

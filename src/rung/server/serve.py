@@ -8,19 +8,27 @@ import signal
 import socket
 from collections.abc import Callable
 
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from rung.assemble import Assembly, assemble
-from rung.config import Config
+from rung.config import Config, not_loopback
 from rung.core.errors import ConfigError
+from rung.runner import STOPPING
 from rung.server.app import build
-from rung.server.guard import App, Receive, Scope, Send
+from rung.server.guard import App, Receive, Scope, Send, stopping
+from rung.server.replies import refuse
 
 HEADER_READ_MS = 10_000
 DRAIN_SECONDS = 20.0
+"""How long requests that are running may take when the gateway is asked to end."""
+
+LAST_WORDS_SECONDS = 5.0
+"""How long those that did not end by then have to reach the ledger."""
+
 BACKLOG = 1024
+LOCALHOST = {"localhost": "127.0.0.1"}
 
 
 def listen(
@@ -34,52 +42,75 @@ def listen(
     import uvloop
 
     server = config.file.server
-    address = (host or server.host, port or server.port)
+    name = host or server.host
+    if (problem := not_loopback("--host", name)) is not None:
+        raise ConfigError([problem])
+    # The server takes addresses only, and a name could stand for another machine.
+    address = (LOCALHOST.get(name, name), server.port if port is None else port)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(config, address, ready))
 
 
 async def _serve(config: Config, address: tuple[str, int], ready: Callable[[str], None]) -> None:
-    _must_be_free(*address)
+    host, port = address[0], _free_port(*address)
+    signals = Signals()
     parts = assemble(config)
     try:
         draining = Draining(build(parts))
         server = Server(
             draining,
-            address=address[0],
-            port=address[1],
-            interface=Interfaces.ASGI,
+            address=host,
+            port=port,
+            interface=Interfaces.ASGINL,
+            http=HTTPModes.http1,
             backlog=BACKLOG,
             websockets=False,
             log_enabled=False,
             http1_settings=HTTP1Settings(header_read_timeout=HEADER_READ_MS),
         )
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for name in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(name, stop.set)
         serving = asyncio.ensure_future(server.serve())
-        await _reachable(serving, *address)
-        ready(_url(*address))
+        await _reachable(serving, host, port)
+        ready(_url(host, port))
         warming = asyncio.ensure_future(_warm(parts))
-        stopping = asyncio.ensure_future(stop.wait())
+        stopping = asyncio.ensure_future(signals.first.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         warming.cancel()
-        await draining.drain(DRAIN_SECONDS)
+        await draining.drain(DRAIN_SECONDS, signals.second)
         server.stop()  # type: ignore[no-untyped-call]
         await serving
     finally:
         await parts.close()
 
 
+class Signals:
+    """SIGINT and SIGTERM as events: the first asks for an orderly end, the second for a quick one.
+
+    Made inside of the event loop that is to be told.
+    """
+
+    def __init__(self) -> None:
+        self.first = asyncio.Event()
+        self.second = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(name, self._came)
+
+    def _came(self) -> None:
+        (self.second if self.first.is_set() else self.first).set()
+
+
 class Draining:
-    """An ASGI application that can be asked to finish what it has begun."""
+    """An ASGI application that can be asked to finish what it has begun and begin no more."""
 
     def __init__(self, app: App) -> None:
         self._app = app
+        self._ending = False
         self._running: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._ending:
+            await refuse(stopping(), send)
+            return
         task = asyncio.current_task()
         assert task is not None
         self._running.add(task)
@@ -88,31 +119,42 @@ class Draining:
         finally:
             self._running.discard(task)
 
-    async def drain(self, seconds: float) -> None:
-        """Wait for running requests, then cancel what is left and let it reach the ledger."""
-        lifespan_aside = set(self._running)
-        if lifespan_aside:
-            _, late = await asyncio.wait(lifespan_aside, timeout=seconds)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late, timeout=seconds)
+    async def drain(self, seconds: float, hurry: asyncio.Event) -> None:
+        """Wait for running requests; cancel what is left, and let that reach the ledger.
+
+        New requests are refused from now on. ``hurry`` cuts the wait short.
+        """
+        self._ending = True
+        if not self._running:
+            return
+        finished = asyncio.ensure_future(asyncio.wait(set(self._running)))
+        hurried = asyncio.ensure_future(hurry.wait())
+        await asyncio.wait(
+            {finished, hurried}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+        )
+        hurried.cancel()
+        for task in set(self._running):
+            task.cancel(STOPPING)
+        await asyncio.wait({finished}, timeout=LAST_WORDS_SECONDS)
 
 
 async def _warm(parts: Assembly) -> None:
-    """Load local models of the default ladder, one after the other, while serving."""
+    """Load the price list, then the default ladder's local models, while serving."""
+    await asyncio.to_thread(parts.prices.load)
     for name in parts.config.file.ladders[parts.config.default_ladder].tiers:
         tier = parts.tiers[name]
         if tier.local:
             await tier.provider.warm()
 
 
-def _must_be_free(host: str, port: int) -> None:
+def _free_port(host: str, port: int) -> int:
+    """The port to listen on, any free one for 0. Raises ConfigError when it cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
+            return int(probe.getsockname()[1])
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 message = f"port {port} on {host} is in use."

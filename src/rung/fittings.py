@@ -1,0 +1,97 @@
+"""What a table of the configuration means: a price, a policy, a verifier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rung.config import Config, LadderTable, PriceTable, TierTable, nearest
+from rung.core.errors import ConfigError, Problem
+from rung.core.money import from_usd
+from rung.core.plan import Policy, Rung
+from rung.core.types import Need
+from rung.pricing import PriceBook, PriceOverride
+from rung.providers.registry import ProviderRow, is_local, lookup
+from rung.runner import Pricer
+from rung.verifiers.base import Verifier
+
+READY_MADE = "ready_made"
+"""The provider's name of tiers that the library was handed as objects."""
+
+
+def key_variable(table: TierTable, row: ProviderRow) -> str | None:
+    """The variable that must hold the key; a row's own only where its own address is called."""
+    if table.api_key_env is not None:
+        return table.api_key_env
+    return row.key_variable if table.base_url is None else None
+
+
+def stays_local(table: TierTable, row: ProviderRow) -> bool:
+    """Whether requests of this tier stay on this machine or network."""
+    return is_local(row, table.base_url) if table.local is None else table.local
+
+
+def pricer_of(table: TierTable, row: ProviderRow, book: PriceBook) -> Pricer:
+    """What this tier's calls cost. Raises ConfigError where nobody knows."""
+    local = stays_local(table, row)
+    return book.pricer(row.prices, table.model or row.name, _override(table, local=local), local)
+
+
+def _override(table: TierTable, *, local: bool) -> PriceOverride | None:
+    second = table.usd_per_second or 0
+    if isinstance(table.price, PriceTable):
+        return PriceOverride(**table.price.model_dump(), usd_per_second=second)
+    if table.price == "free" or (table.usd_per_second is not None and local):
+        return PriceOverride.free(usd_per_second=second)
+    return None
+
+
+def policy_of(name: str, table: LadderTable, config: Config) -> Policy:
+    """A ladder's rules."""
+    return Policy(
+        ladder=name,
+        rungs=tuple(_rung(tier, config.file.tiers[tier]) for tier in table.tiers),
+        on_exhausted=table.on_exhausted,
+        min_confidence=table.min_confidence,
+        max_wait_seconds=table.max_wait_seconds,
+        deadline_seconds=table.deadline_seconds,
+        cost_cap_nanousd=None if table.max_usd is None else from_usd(table.max_usd),
+    )
+
+
+def _rung(name: str, table: TierTable) -> Rung:
+    lacks = frozenset() if table.provider == READY_MADE else lookup(table.provider).lacks
+    if table.samples > 1:
+        # Answers that are compared have to be answers to the same plain question.
+        lacks |= {Need.MANY_CHOICES}
+    return Rung(
+        tier=name,
+        context_tokens=table.context_tokens,
+        lacks=lacks,
+        timeout_seconds=table.timeout_seconds,
+        retries=table.retries,
+        repairs=table.repairs,
+        samples=table.samples,
+    )
+
+
+def verifier_of(name: str, options: Mapping[str, Any], config: Config) -> Verifier:
+    """One verifier of the configuration; its schema's path is taken from the file's folder."""
+    from rung.verifiers.catalogue import KINDS, build, plug_ins
+
+    wanted = str(options.get("kind", ""))
+    kinds = KINDS if wanted in KINDS else {**KINDS, **plug_ins().kinds}
+    if wanted not in kinds:
+        said = "is required." if not wanted else f"there is no kind {wanted!r}."
+        raise ConfigError([Problem("kind", said, nearest(wanted, sorted(kinds)))])
+    given = {key: value for key, value in options.items() if key != "kind"}
+    if isinstance(given.get("schema"), str):
+        given["schema"] = str(config.folder / given["schema"])
+    return build(name, kinds[wanted], given)
+
+
+def verifier_from(path: str) -> Verifier:
+    """A required gate from a Python function named as package.module:function."""
+    from rung.verifiers.function import function, load
+
+    return function(load(path))

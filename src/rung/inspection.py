@@ -1,0 +1,98 @@
+"""Faults of a configuration that only the parts it names can know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterator
+from datetime import UTC, datetime
+from functools import partial
+
+from rung.config import Config, TierTable, nearest
+from rung.core.errors import ConfigError, Problem
+from rung.fittings import key_variable, pricer_of, stays_local, verifier_of
+from rung.pricing import PriceBook
+from rung.providers.registry import PROVIDERS, ProviderKind, ProviderRow, lookup
+
+COMMON_KEYS = frozenset(
+    {"provider", "context_tokens", "timeout_seconds", "retries", "repairs", "samples"}
+    | {"price", "usd_per_second", "local"}
+)
+KEYS = {
+    ProviderKind.OPENAI_COMPATIBLE: COMMON_KEYS
+    | {"model", "base_url", "api_key_env", "connect_timeout_seconds"},
+    ProviderKind.OLLAMA: COMMON_KEYS | {"model", "base_url", "keep_alive"},
+    ProviderKind.EMBEDDED: (COMMON_KEYS - {"local"}) | {"constrained", "model_path", "threads"},
+}
+"""Which keys of a tier do something, by the kind of its provider. Any other is an error."""
+
+NEEDS_MODEL = frozenset({ProviderKind.OPENAI_COMPATIBLE, ProviderKind.OLLAMA})
+
+
+def problems(config: Config, ready: Container[str] = ()) -> list[Problem]:
+    """Faults that a file's shape does not show: providers, idle keys, prices, options.
+
+    Tiers in ``ready`` were handed over as objects and have no provider to look up.
+    """
+    found: list[Problem] = []
+    book = PriceBook({}, now=lambda: datetime.now(UTC))
+    for name, table in config.file.tiers.items():
+        if name not in ready:
+            found += _tier_problems(f"tiers.{name}", table, config, book)
+    for name, options in config.file.verifiers.items():
+        found += _collect(f"verifiers.{name}", partial(verifier_of, name, options, config))
+    if config.file.baseline is not None and config.file.baseline not in config.file.tiers:
+        model = config.file.baseline
+        found += _collect("baseline", lambda: book.pricer(None, model, None, local=False))
+    return found
+
+
+def _tier_problems(
+    place: str, table: TierTable, config: Config, book: PriceBook
+) -> Iterator[Problem]:
+    known = [name for name, row in PROVIDERS.items() if row.kind in KEYS]
+    if table.provider not in known:
+        fix = nearest(table.provider, known)
+        yield Problem(f"{place}.provider", f"there is no provider {table.provider!r}.", fix)
+        return
+    row = lookup(table.provider)
+    keys = KEYS[row.kind]
+    for key in sorted(table.model_fields_set - keys - {"model"} | _idle_model(table, row)):
+        message = f"does nothing for provider {row.name!r}."
+        yield Problem(f"{place}.{key}", message, nearest(key, sorted(keys)) or "remove it")
+    if row.kind in NEEDS_MODEL and not table.model:
+        yield Problem(f"{place}.model", "is required.", 'add `model = "..."`')
+        return
+    if row.kind is ProviderKind.OPENAI_COMPATIBLE and not (table.base_url or row.base_url):
+        yield Problem(f"{place}.base_url", "is required.", 'add `base_url = "http://.../v1"`')
+    if table.base_url is not None and not table.base_url.startswith(("http://", "https://")):
+        yield Problem(f"{place}.base_url", "must begin with http:// or https://.")
+    yield from _key_problems(place, table, row, config)
+    if table.usd_per_second is not None and table.price is None and not stays_local(table, row):
+        said = "is for local tiers; this one's tokens have a price of their own."
+        yield Problem(f"{place}.usd_per_second", said, "remove it, or give the tier a `price` too")
+    yield from _collect(f"{place}.price", lambda: pricer_of(table, row, book))
+
+
+def _idle_model(table: TierTable, row: ProviderRow) -> set[str]:
+    return {"model"} if table.model and row.kind not in NEEDS_MODEL else set()
+
+
+def _key_problems(
+    place: str, table: TierTable, row: ProviderRow, config: Config
+) -> Iterator[Problem]:
+    named = key_variable(table, row)
+    if named is not None and config.secret(named) is None:
+        fix = f"export {named}=..., or name another variable with `api_key_env`"
+        yield Problem(place, f"the environment variable {named} is not set.", fix)
+
+
+def _collect(place: str, attempt: Callable[[], object]) -> list[Problem]:
+    """The problems that an attempt to build something raises, each under ``place``."""
+    try:
+        attempt()
+    except ConfigError as error:
+        return [Problem(_under(place, each), each.message, each.fix) for each in error.problems]
+    return []
+
+
+def _under(place: str, problem: Problem) -> str:
+    return f"{place}.{problem.place}" if problem.place.isidentifier() else place

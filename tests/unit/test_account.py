@@ -1,0 +1,289 @@
+import itertools
+import json
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+
+from rung.account import outcome_json, reasons, stored_json
+from rung.core.engine import Accept, Exhausted, Exhaustion
+from rung.core.plan import Excluded, OnExhausted, Plan, Step
+from rung.core.types import (
+    Answer,
+    Attempt,
+    Check,
+    EndedBy,
+    Failure,
+    Fault,
+    Kind,
+    Phase,
+    Status,
+    Verdict,
+    Weight,
+)
+from rung.ledger import Ledger
+from support.outcomes import outcome, outcomes
+
+PLAN = Plan(
+    "default",
+    (
+        Step("low", (Check("shape", Weight.REQUIRED), Check("doubt", Weight.SIGNAL)), repairs=1),
+        Step("high", (Check("shape", Weight.REQUIRED),)),
+    ),
+)
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory):
+    with Ledger.open(tmp_path_factory.mktemp("account") / "ledger.db") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def stored(ledger):
+    """An outcome as the ledger gives it back, under an id of its own."""
+
+    def there_and_back(made):
+        name = f"account-{next(_numbers):06d}"
+        attempts = (replace(a, id=f"{name}.{n}") for n, a in enumerate(made.attempts))
+        made = replace(made, request=replace(made.request, id=name), attempts=tuple(attempts))
+        ledger.append_now(made)
+        return ledger.find(name)
+
+    return there_and_back
+
+
+def attempt(tier, *verdicts, kind=Kind.FIRST, failure=None, **more):
+    answer = None if failure else Answer("x")
+    return Attempt(
+        "", tier, kind, 0.0, 1.0, answer=answer, failure=failure, verdicts=verdicts, **more
+    )
+
+
+def verdict(name, status, score=None):
+    return Verdict(name, status, "because", score=score)
+
+
+WRONG = verdict("shape", Status.FAILED)
+RIGHT = verdict("shape", Status.PASSED)
+UNSURE = verdict("shape", Status.ABSTAINED)
+DOUBT = verdict("doubt", Status.FAILED, score=0.25)
+LIMITED = Failure(Fault.RATE_LIMITED, "slow down")
+
+
+def told(stored, *attempts, decision=None, **more):
+    if isinstance(decision, Accept):
+        more |= {"served": decision.index, "verified": decision.verified}
+    else:
+        more |= {"served": None, "verified": False}
+    made = outcome(plan=PLAN, attempts=attempts, decision=decision, **more)
+    return list(reasons(stored(made)))
+
+
+# ------------------------------------------------------------------ why
+
+
+def test_an_answer_that_is_turned_down_climbs(stored):
+    assert told(
+        stored, attempt("low", WRONG), attempt("high", RIGHT), decision=Accept(1, verified=True)
+    ) == [
+        "Its answer was turned down (shape failed), so it climbed to high.",
+        "No check spoke against it: it was served, verified.",
+    ]
+
+
+def test_a_required_check_that_cannot_judge_turns_down_too(stored):
+    first, _ = told(
+        stored, attempt("low", UNSURE), attempt("high", RIGHT), decision=Accept(1, verified=True)
+    )
+    assert first == "Its answer was turned down (shape abstained), so it climbed to high."
+
+
+def test_a_repair_a_retry_and_another_draw_are_told_apart(stored):
+    for kind, words in (
+        (Kind.REPAIR, "low was asked to put it right"),
+        (Kind.SAMPLE, "low was asked for another answer"),
+    ):
+        first, _ = told(
+            stored,
+            attempt("low", WRONG),
+            attempt("low", RIGHT, kind=kind),
+            decision=Accept(1, verified=True),
+        )
+        assert first == f"Its answer was turned down (shape failed), so {words}."
+    first, _ = told(
+        stored,
+        attempt("low", failure=LIMITED),
+        attempt("low", RIGHT, kind=Kind.RETRY),
+        decision=Accept(1, verified=True),
+    )
+    assert first == "It gave no answer (rate limited), so low was asked again."
+
+
+def test_a_fault_is_no_climb(stored):
+    first, _ = told(
+        stored,
+        attempt("low", failure=LIMITED),
+        attempt("high", RIGHT),
+        decision=Accept(1, verified=True),
+    )
+    assert first == "It gave no answer (rate limited), so high was asked instead."
+
+
+def test_a_doubt_is_told_with_its_number(stored):
+    first, _ = told(
+        stored,
+        attempt("low", RIGHT, DOUBT),
+        attempt("high", RIGHT),
+        decision=Accept(1, verified=True),
+    )
+    assert first == (
+        "The signal doubt put the chance of being right at 0.25, below 0.50, so it climbed to high."
+    )
+
+
+@pytest.mark.parametrize(
+    ("decision", "more", "end"),
+    [
+        (Accept(0, verified=None), {}, "it was served, with nothing to verify it by"),
+        (Accept(0, verified=False), {}, "it was served, flagged"),
+        (
+            Exhausted(Exhaustion.TOP_REACHED, 0),
+            {"inbox": True},
+            "the top of the ladder was reached, a human is asked (see `rung inbox list`)",
+        ),
+        (
+            Exhausted(Exhaustion.TOP_REACHED, 0),
+            {},
+            "the top of the ladder was reached, nothing was served",
+        ),
+        (
+            Exhausted(Exhaustion.DEADLINE, None),
+            {},
+            "the deadline had passed, nothing could be served",
+        ),
+        (None, {"ended_by": EndedBy.CLIENT}, "the caller left before the end"),
+        (None, {"ended_by": EndedBy.GATEWAY}, "rung was stopped before the end"),
+    ],
+)
+def test_every_end_has_its_words(stored, decision, more, end):
+    (only,) = told(stored, attempt("low", WRONG), decision=decision, **more)
+    assert only == f"Its answer was turned down (shape failed): {end}."
+
+
+def test_an_answer_served_all_the_same_is_told_as_flagged(stored):
+    made = outcome(
+        plan=replace(PLAN, on_exhausted=OnExhausted.BEST),
+        attempts=(attempt("low", WRONG), attempt("high", WRONG)),
+        decision=Exhausted(Exhaustion.TOP_REACHED, 0),
+        served=0,
+        verified=False,
+    )
+    assert list(reasons(stored(made)))[-1].endswith(
+        "the top of the ladder was reached, answer 1 was served all the same, flagged."
+    )
+
+
+def test_an_earlier_answer_that_is_served_is_named(stored):
+    last = told(
+        stored,
+        attempt("low", RIGHT),
+        attempt("high", failure=LIMITED),
+        decision=Accept(0, verified=True),
+    )[-1]
+    assert last == "It gave no answer (rate limited): answer 1 was served, verified."
+
+
+def test_a_request_that_called_no_one_says_why(stored):
+    assert told(stored, decision=Exhausted(Exhaustion.COST_CAP, None)) == [
+        "Nothing was called: anything more could have passed the cost cap, nothing could be served."
+    ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(made=outcomes())
+def test_every_attempt_of_any_request_has_its_sentence(stored, made):
+    found = stored(made)
+    sentences = list(reasons(found))
+    assert len(sentences) == max(1, len(made.attempts))
+    assert all(each.endswith(".") and each[0].isupper() for each in sentences)
+
+
+# ------------------------------------------------------------------ as JSON
+
+
+def test_an_outcome_tells_answer_proof_money_and_attempts():
+    made = outcome(
+        plan=replace(PLAN, excluded=(Excluded("huge", "too dear"),)),
+        attempts=(
+            attempt("low", WRONG, cost_nanousd=7),
+            attempt("high", RIGHT, cost_nanousd=1_000_000_000),
+        ),
+        decision=Accept(1, verified=True),
+        served=1,
+    )
+    told = outcome_json(made)
+    assert (told["text"], told["tier"], told["verified"], told["inbox"]) == (
+        "x",
+        "high",
+        True,
+        None,
+    )
+    assert told["cost_nanousd"] == 1_000_000_007
+    assert Decimal(told["cost_usd"]) == Decimal("1.000000007")
+    assert [each["passed"] for each in told["verdicts"]] == [True]
+    assert [each["verdicts"][0]["passed"] for each in told["attempts"]] == [False, True]
+    assert told["decision"] == {"ended": "accepted", "attempt": 1, "verified": True}
+    assert told["excluded"] == [{"tier": "huge", "why": "too dear"}]
+
+
+def test_what_nothing_passed_has_a_draft_and_no_text():
+    made = outcome(
+        attempts=(attempt("low", WRONG),),
+        plan=PLAN,
+        decision=Exhausted(Exhaustion.TOP_REACHED, 0),
+        served=None,
+        verified=False,
+        inbox=True,
+    )
+    told = outcome_json(made)
+    assert (told["text"], told["draft"], told["inbox"]) == (None, "x", made.request.id)
+    assert told["decision"] == {"ended": "exhausted", "reason": "top_reached", "best": 0}
+
+
+def test_a_caller_who_left_has_neither():
+    made = outcome(
+        attempts=(),
+        plan=PLAN,
+        decision=None,
+        served=None,
+        verified=None,
+        ended_by=EndedBy.CLIENT,
+        phase=Phase.CONNECT,
+    )
+    told = outcome_json(made)
+    assert (told["text"], told["draft"], told["decision"]) == (None, None, None)
+    assert (told["ended_by"], told["phase"]) == ("client", "connect")
+
+
+@settings(max_examples=60, deadline=None)
+@given(made=outcomes())
+def test_both_accounts_are_json_and_agree(stored, made):
+    found = stored(made)
+    alive, kept = outcome_json(made), stored_json(found)
+    json.dumps(alive)
+    json.dumps(kept, allow_nan=False)
+    for key in ("ladder", "tier", "verified", "cost_nanousd", "cost_usd", "ended_by", "phase"):
+        assert alive[key] == kept[key]
+    assert len(alive["attempts"]) == len(kept["attempts"])
+    for one, other in zip(alive["attempts"], kept["attempts"], strict=True):
+        assert one["usage"] == other["usage"]
+        assert [v["passed"] for v in one["verdicts"]] == [v["passed"] for v in other["verdicts"]]
+
+
+def test_the_ledgers_account_holds_no_text(stored):
+    kept = json.dumps(stored_json(stored(outcome())))
+    assert "the secret question" not in kept
+    assert '{\\"a\\": 1}' not in kept
