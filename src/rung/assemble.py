@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rung.config import Config, TierTable
-from rung.core.errors import ConfigError
+from rung.core.errors import ConfigError, RungError
 from rung.core.types import Request
 from rung.fittings import READY_MADE, key_variable, policy_of, pricer_of, stays_local, verifier_of
 from rung.inspection import problems
 from rung.intake import Baselines, Intake, Parts
 from rung.pricing import PriceBook
-from rung.providers.base import Provider
+from rung.providers.base import Health, Provider
 from rung.providers.registry import ProviderKind, ProviderRow, lookup
 from rung.runner import Pricer, Tier
 from rung.verifiers.base import Verifier
@@ -76,13 +78,28 @@ class Assembly:
     prices: PriceBook
     workshop: Workshop
 
+    async def health(self, tier: str, seconds: float) -> Health:
+        """Look at one tier for at most so long. Never raises."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self.tiers[tier].provider.health()
+        except TimeoutError:
+            return Health(ok=False, message=f"no answer within {seconds:g} s")
+        except RungError as error:
+            return Health(ok=False, message=error.message, fix=error.fix)
+
     async def close(self) -> None:
-        """Finish what is being written and end everything that was started."""
-        for tier in self.tiers.values():
-            await tier.provider.close()
-        await self.workshop.close()
-        if self.ledger is not None:
-            self.ledger.close()
+        """Finish what is being written and end everything that was started.
+
+        One part that fails to close keeps none of the others open.
+        """
+        async with AsyncExitStack() as parts:
+            if self.ledger is not None:
+                parts.callback(self.ledger.close)
+            parts.push_async_callback(self.workshop.close)
+            for tier in self.tiers.values():
+                parts.push_async_callback(tier.provider.close)
+            parts.push_async_callback(self.intake.close)
 
 
 def assemble(
@@ -105,7 +122,7 @@ def assemble(
     from rung.verifiers.catalogue import agreement, implied
     from rung.verifiers.json_schema import json_schema
 
-    def schemaverifier_of(request: Request) -> Verifier:
+    def schema_verifier(request: Request) -> Verifier:
         assert request.schema is not None
         return json_schema(request.schema.schema)
 
@@ -117,7 +134,7 @@ def assemble(
         agreement=agreement(),
         ladder_checks={name: table.verify for name, table in config.file.ladders.items()},
         implied=implied(),
-        schema_verifier=schemaverifier_of,
+        schema_verifier=schema_verifier,
         baselines=_Baselines(dict(_baselines(config, tiers, book)), book),
         book=opened,
     )

@@ -21,19 +21,24 @@ from rung.core.features import Features, features
 from rung.core.outcome import Outcome
 from rung.core.plan import OnExhausted, Plan, Policy, Terms, plan
 from rung.core.types import (
+    MOST_CHOICES,
     Attempt,
     Check,
     EndedBy,
+    History,
     Kind,
-    Phase,
+    Need,
     Request,
     Usage,
-    UsageSource,
     Weight,
 )
+from rung.core.vote import AGREEMENT
 from rung.providers.base import Delta
 from rung.runner import Clock, Order, Pricer, Run, Sink, Tier
 from rung.verifiers.base import Verifier
+
+FEEDBACK_TOKENS = 2048
+"""The most that a repair's account of what was wrong adds to its prompt."""
 
 LADDER_PREFIX = "rung/"
 TIER_PREFIX = "tier:"
@@ -145,7 +150,7 @@ class Intake:
         made = plan(seen, policy, terms)
         if not made.steps:
             raise RequestError(_nowhere(made), code="no_tier_fits")
-        checks = {**verifiers, "agreement": self.parts.agreement}
+        checks = {**verifiers, AGREEMENT: self.parts.agreement}
         return Order(request, made, seen.input_tokens, self.parts.tiers, checks)
 
     async def answer(
@@ -158,7 +163,8 @@ class Intake:
         run = Run(order, at, self._clock, self.new_id, sink)
         try:
             await run.finish()
-        except asyncio.CancelledError:
+        except BaseException:
+            # The caller left, or a bug: either way what was spent belongs on the bill.
             await self._book_anyway(self._outcome(run, started))
             raise
         outcome = self._outcome(run, started)
@@ -183,6 +189,9 @@ class Intake:
             raise _unknown("tier", tier, self.parts.tiers)
         name = ladder or self.parts.default_ladder
         if tier is not None and all(rung.tier != tier for rung in self.parts.policies[name].rungs):
+            if ladder is not None:
+                said = f"tier {tier!r} does not stand on ladder {ladder!r}."
+                raise RequestError(said, param="model", code="tier_not_on_ladder")
             name = self._ladder_of(tier)
         return name, tier
 
@@ -204,7 +213,7 @@ class Intake:
             found[name] = self.parts.configured[name]
         if request.schema is not None:
             schema = self.parts.schema_verifier(request)
-            found[schema.name] = schema
+            found[_free_name(schema.name, found)] = schema
         for each in extra:
             found[_free_name(each.name, found)] = each
         for each in self.parts.implied:
@@ -218,9 +227,14 @@ class Intake:
             return None
         limit = request.sampling.max_tokens
         written = UNBOUNDED_OUTPUT_TOKENS if limit is None else limit
+        if Need.MANY_CHOICES in request.needs:
+            written *= MOST_CHOICES
         return {
             rung.tier: self.parts.tiers[rung.tier].pricer.worst_cost(
-                seen.most_input_tokens, written, rung.timeout_seconds
+                # A repair is also sent the draft and what was wrong with it.
+                seen.most_input_tokens + (written + FEEDBACK_TOKENS if rung.repairs else 0),
+                written,
+                rung.timeout_seconds,
             )
             for rung in policy.rungs
         }
@@ -249,28 +263,35 @@ class Intake:
             started_unix=started,
             seconds=run.elapsed(),
             ended_by=run.cancelled_by if decision is None else _ended_by(decision, last),
-            phase=run.phase if decision is None else Phase.DONE,
-            baselines={} if served is None else self._baselines(request, attempts[served]),
+            phase=run.reached,
+            baselines=self._baselines(request, _least_bad(attempts, decision), run.at),
             inbox=waits,
         )
 
-    def _baselines(self, request: Request, attempt: Attempt) -> dict[str, int]:
-        """What the served tokens would have cost elsewhere, with no cache to help."""
-        used = attempt.usage
-        same = Usage(
-            used.input_tokens, used.output_tokens, source=used.source or UsageSource.ESTIMATED
-        )
-        now = datetime.fromtimestamp(self._wall(), UTC)
-        costs = {name: pricer.cost(same, 0.0, now) for name, pricer in self.parts.baselines.named()}
+    def _baselines(self, request: Request, best: Attempt | None, at: datetime) -> dict[str, int]:
+        """What the tokens of the best answer would have cost elsewhere, with no cache to help.
+
+        Also where it was turned down: the baseline would not have answered for nothing either.
+        """
+        if best is None:
+            return {}
+        used = best.usage
+        same = Usage(used.input_tokens, used.output_tokens, source=used.source)
+        costs = {name: pricer.cost(same, 0.0, at) for name, pricer in self.parts.baselines.named()}
         if request.model and not request.model.startswith((LADDER_PREFIX, TIER_PREFIX)):
             asked = self.parts.baselines.requested(request.model)
             if asked is not None:
-                costs["requested"] = asked.cost(same, 0.0, now)
+                costs["requested"] = asked.cost(same, 0.0, at)
         return costs
 
     async def _book(self, outcome: Outcome) -> None:
         if self.parts.book is not None:
             await self.parts.book.append(outcome)
+
+    async def close(self) -> None:
+        """Wait until the last words of callers who have gone are in the ledger."""
+        if self._last_words:
+            await asyncio.wait(set(self._last_words))
 
     async def _book_anyway(self, outcome: Outcome) -> None:
         """Book an outcome whose caller has gone, even if this task is cancelled again."""
@@ -290,6 +311,14 @@ def _serve(made: Plan, decision: Accept | Exhausted | None) -> tuple[int | None,
             return None, False
         case None:
             return None, None
+
+
+def _least_bad(attempts: History, decision: Accept | Exhausted | None) -> Attempt | None:
+    match decision:
+        case Accept(index=index) | Exhausted(best=int(index)):
+            return attempts[index]
+        case _:
+            return None
 
 
 def _ended_by(decision: Accept | Exhausted, last: Attempt | None) -> EndedBy:
@@ -345,6 +374,6 @@ def _nowhere(made: Plan) -> str:
 
 
 def _free_name(name: str, taken: Mapping[str, object]) -> str:
-    if name not in taken:
-        return name
-    return next(f"{name}-{n}" for n in range(2, 1000) if f"{name}-{n}" not in taken)
+    """``name``, or with a number: no check may take another's place, nor the engine's own name."""
+    names = (name, *(f"{name}-{n}" for n in range(2, len(taken) + 4)))
+    return next(each for each in names if each not in taken and each != AGREEMENT)

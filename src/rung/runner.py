@@ -41,8 +41,10 @@ from rung.verifiers.base import run as verify
 SAMPLE_TEMPERATURE = 0.7
 """Answers drawn to be compared must be able to differ."""
 
-LOCAL_FAULTS = frozenset({Fault.CANCELLED, Fault.TIMEOUT})
-"""Faults that rung itself brought about, by a deadline or because the caller left."""
+MAY_BE_BILLED = frozenset(
+    {Fault.CANCELLED, Fault.TIMEOUT, Fault.CUT_STREAM, Fault.INVALID_RESPONSE}
+)
+"""Faults of calls that the provider may have worked on, and bill, without saying what they used."""
 
 STOPPING = "this gateway is stopping."
 """The reason given with a cancellation that is not the caller's leaving."""
@@ -68,6 +70,10 @@ class Pricer(Protocol):
     def worst_cost(self, input_tokens: int, output_tokens: int, seconds: float = 0.0) -> int:
         """An upper bound of one call's price."""
         ...
+
+
+class UndeliverableError(Exception):
+    """Released bytes could not be passed on: the caller is as good as gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +145,19 @@ class Run:
         except asyncio.CancelledError as cancelled:
             self._learn_who(cancelled)
             raise
+        except Exception as error:
+            if not isinstance(error, UndeliverableError):
+                self.cancelled_by = EndedBy.INTERNAL
+            raise
+
+    @property
+    def reached(self) -> Phase:
+        """How far the request has come: as far as its last call where that was cut off."""
+        last = self.history[-1] if self.history else None
+        cut = last is not None and last.failure is not None and self.decision is None
+        if last is not None and cut and self.phase is Phase.CONNECT:
+            return last.phase
+        return self.phase
 
     async def _climb(self) -> Accept | Exhausted:
         while True:
@@ -187,6 +206,9 @@ class Run:
             self._learn_who(cancelled)
             self._book(tier, action, call, _cancelled(call, self.cancelled_by))
             raise
+        except UndeliverableError:
+            self._book(tier, action, call, _cancelled(call, EndedBy.CLIENT))
+            raise
         except Exception as error:  # noqa: BLE001 boundary: a provider's bug must not lose the request
             message = f"{type(error).__name__} inside the provider"
             failure = CallError(Failure(Fault.INTERNAL, message), Phase.CONNECT)
@@ -201,7 +223,10 @@ class Run:
         call.text.append(event.text)
         if self.sink is not None and action.release:
             call.released = True
-            await self.sink.release(action.tier, event)
+            try:
+                await self.sink.release(action.tier, event)
+            except Exception as error:
+                raise UndeliverableError from error
         elif self.order.request.stream:
             self.held.setdefault(call.id, []).append(event)
 
@@ -209,8 +234,10 @@ class Run:
         """Put one call into the history, whatever came of it, with what it used and cost."""
         ended = self.elapsed()
         done = call.done if error is None else None
-        load = done.load_seconds if done else error.load_seconds if error else 0.0
-        usage = self._usage(call, done, error)
+        # A call that was cut off after its end has still reported what it used.
+        told = call.done or error
+        load = told.load_seconds if told else 0.0
+        usage = self._usage(call, error)
         self.history = (
             *self.history,
             Attempt(
@@ -226,7 +253,9 @@ class Run:
                 price=tier.pricer.price,
                 load_seconds=load,
                 first_token_seconds=(
-                    None if call.first_at is None else call.first_at - call.started_at - load
+                    None
+                    if call.first_at is None
+                    else max(0.0, call.first_at - call.started_at - load)
                 ),
                 ended_by=self._ended_by(error),
                 phase=error.phase if error else Phase.DONE,
@@ -244,15 +273,17 @@ class Run:
             return EndedBy.UPSTREAM
         if error.failure.fault is Fault.CANCELLED:
             return self.cancelled_by
+        if error.failure.status is not None:
+            return EndedBy.UPSTREAM
         return FAULTS_OF_OURS.get(error.failure.fault, EndedBy.UPSTREAM)
 
-    def _usage(self, call: _Progress, done: Done | None, error: CallError | None) -> Usage:
+    def _usage(self, call: _Progress, error: CallError | None) -> Usage:
         """The provider's own counts, else an estimate said to be one; nothing if it was refused."""
-        told = done.usage if done else error.usage if error else Usage()
+        told = call.done.usage if call.done else error.usage if error else Usage()
         if told.source is not UsageSource.NONE:
             return told
-        written = done.answer.text if done else "".join(call.text)
-        worked = done is not None or bool(written) or _may_have_read(error)
+        written = call.done.answer.text if call.done else "".join(call.text)
+        worked = call.done is not None or bool(written) or _may_have_read(error)
         if not worked:
             return told
         return Usage(
@@ -323,7 +354,8 @@ def _may_have_read(error: CallError | None) -> bool:
     """Whether a provider may bill the prompt of a call that rung cut off before an answer."""
     return (
         error is not None
-        and error.failure.fault in LOCAL_FAULTS | {Fault.CUT_STREAM}
+        and error.failure.fault in MAY_BE_BILLED
+        and error.failure.status in {None, 200}
         and error.phase in {Phase.HEADERS, Phase.FIRST_TOKEN, Phase.STREAM}
     )
 

@@ -8,9 +8,10 @@ from rung.core.engine import Exhausted
 from rung.core.outcome import Outcome
 from rung.core.types import Attempt, Fault, Status
 
+REFUSALS = frozenset({Fault.REJECTED, Fault.CONTEXT_TOO_LONG})
+"""Faults that speak against the request itself."""
+
 STATUS = {
-    Fault.REJECTED: 400,
-    Fault.CONTEXT_TOO_LONG: 400,
     Fault.RATE_LIMITED: 429,
     Fault.OVERLOADED: 503,
     Fault.TIMEOUT: 504,
@@ -28,6 +29,13 @@ class Trouble:
     code: str
     message: str
     retry_after_seconds: float | None = None
+
+
+def trouble(outcome: Outcome) -> Trouble | None:
+    """Why an outcome has nothing to serve; ``None`` when it has."""
+    if outcome.served is not None:
+        return None
+    return no_answer(outcome) if outcome.best is None else nothing_passed(outcome)
 
 
 def no_answer(outcome: Outcome) -> Trouble:
@@ -74,10 +82,9 @@ def nothing_passed(outcome: Outcome) -> Trouble:
 
 
 def _status(failures: list[Attempt]) -> int:
-    faults = {a.failure.fault for a in failures if a.failure is not None}
-    last = failures[-1].failure
-    assert last is not None
-    if len(faults) > 1 and last.fault in {Fault.REJECTED, Fault.CONTEXT_TOO_LONG}:
-        # Only when every tier refused the request itself is the request at fault.
-        return 502
-    return STATUS.get(last.fault, 502)
+    """The request's fault only where every tier said so; else what the others agree on, or 502."""
+    faults = [a.failure.fault for a in failures if a.failure is not None]
+    if all(fault in REFUSALS for fault in faults):
+        return 400
+    statuses = {STATUS.get(fault, 502) for fault in faults if fault not in REFUSALS}
+    return statuses.pop() if len(statuses) == 1 else 502

@@ -243,6 +243,8 @@ async def test_a_provider_that_just_ends_gave_no_answer():
         (Fault.TIMEOUT, Phase.CONNECT, UsageSource.NONE),
         (Fault.TIMEOUT, Phase.HEADERS, UsageSource.ESTIMATED),
         (Fault.CUT_STREAM, Phase.STREAM, UsageSource.ESTIMATED),
+        (Fault.INVALID_RESPONSE, Phase.STREAM, UsageSource.ESTIMATED),
+        (Fault.INVALID_RESPONSE, Phase.FIRST_TOKEN, UsageSource.ESTIMATED),
     ],
 )
 async def test_what_may_have_been_read_is_estimated_and_what_was_refused_is_not(
@@ -254,6 +256,12 @@ async def test_what_may_have_been_read_is_estimated_and_what_was_refused_is_not(
     (attempt,) = (await stage.answer()).outcome.attempts
     assert attempt.usage.source is source
     assert bool(attempt.cost_nanousd) is (source is UsageSource.ESTIMATED)
+
+
+async def test_an_error_status_is_not_billed_however_far_it_came():
+    error = CallError(Failure(Fault.INVALID_RESPONSE, "moved", status=302), Phase.HEADERS)
+    (attempt,) = (await Stage(Plays(error), tier="retries = 0").answer()).outcome.attempts
+    assert attempt.usage.source is UsageSource.NONE
 
 
 async def test_the_providers_own_counts_are_kept():

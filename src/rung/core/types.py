@@ -66,6 +66,10 @@ class Need(StrEnum):
     MANY_CHOICES = "many_choices"
 
 
+MOST_CHOICES = 8
+"""The most answers that one call may be asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How the caller wants the answer drawn; ``None`` leaves it to the tier."""

@@ -13,10 +13,8 @@ from starlette.routing import Route, Router
 
 from rung.account import stored_json
 from rung.assemble import Assembly
-from rung.core.errors import RequestError, RungError
+from rung.core.errors import RequestError
 from rung.intake import LADDER_PREFIX, TIER_PREFIX
-from rung.providers.base import Health
-from rung.runner import Tier
 from rung.server.chat import ChatDoor
 from rung.server.guard import App, Guard, Receive, Scope, Send
 from rung.server.replies import JSON, refuse
@@ -86,26 +84,16 @@ class Routes:
         return _json({"status": "ok"})
 
     async def readyz(self, _: Request) -> Response:
-        """Whether a request could be served: the ledger writes and some tier is reachable."""
+        """Whether some tier of the default ladder could answer."""
         ladder = self._parts.config.file.ladders[self._parts.config.default_ladder]
-        tiers = [self._parts.tiers[name] for name in ladder.tiers]
-        found = await asyncio.gather(*(_health(tier) for tier in tiers))
+        looks = (self._parts.health(name, READY_SECONDS) for name in ladder.tiers)
+        found = await asyncio.gather(*looks)
         ready = any(health.ok for health in found)
         told = {
-            tier.name: {"ok": health.ok, "message": health.message, "fix": health.fix}
-            for tier, health in zip(tiers, found, strict=True)
+            name: {"ok": health.ok, "message": health.message, "fix": health.fix}
+            for name, health in zip(ladder.tiers, found, strict=True)
         }
         return _json({"status": "ready" if ready else "not ready", "tiers": told}, ready)
-
-
-async def _health(tier: Tier) -> Health:
-    try:
-        async with asyncio.timeout(READY_SECONDS):
-            return await tier.provider.health()
-    except TimeoutError:
-        return Health(ok=False, message=f"no answer within {READY_SECONDS:g} s")
-    except RungError as error:
-        return Health(ok=False, message=error.message, fix=error.fix)
 
 
 def _json(value: object, ready: bool = True) -> Response:

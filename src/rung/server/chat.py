@@ -16,7 +16,7 @@ from rung.server import headers
 from rung.server.guard import UNEXPECTED, ClientGoneError, Receive, Scope, Send, read_body
 from rung.server.replies import refuse, send_whole
 from rung.server.stream import ChatStreamSink
-from rung.trouble import Trouble, no_answer, nothing_passed
+from rung.trouble import Trouble, trouble
 from rung.wire import chat
 
 HEARTBEAT_SECONDS = 10.0
@@ -106,13 +106,6 @@ class ChatDoor:
             await sink.fail(wrong.message, wrong.status, wrong.code)
         else:
             await _tell(wrong, served.outcome, send)
-
-
-def trouble(outcome: Outcome) -> Trouble | None:
-    """Why an outcome has nothing to serve; ``None`` when it has."""
-    if outcome.served is not None:
-        return None
-    return no_answer(outcome) if outcome.best is None else nothing_passed(outcome)
 
 
 async def _until(

@@ -75,6 +75,7 @@ async def _serve(config: Config, address: tuple[str, int], ready: Callable[[str]
         stopping = asyncio.ensure_future(signals.first.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         warming.cancel()
+        await asyncio.wait({warming})
         await draining.drain(DRAIN_SECONDS, signals.second)
         server.stop()  # type: ignore[no-untyped-call]
         await serving
