@@ -6,6 +6,7 @@ import re
 import sys
 from pathlib import Path
 
+from rung.cli import main as main_module
 from rung.cli.main import COMMANDS, build
 
 TARGET = Path(__file__).parent.parent / "docs" / "cli.md"
@@ -36,7 +37,16 @@ def _page() -> str:
         shown = "\n".join(("", "Examples:", "", "```console", *command.examples, "```", ""))
         usage = re.compile(rf"(## rung {name}\n\n```console\n.*?\n```\n)", re.DOTALL)
         page = usage.sub(lambda found, shown=shown: found[1] + shown, page, count=1)
-    return page
+    return f"{page.rstrip()}\n\n## Exit statuses\n\n{_statuses()}"
+
+
+def _statuses() -> str:
+    """The table in the words of the one place where they are given."""
+    told = (main_module.__doc__ or "").partition("\n\n")[2]
+    rows = re.findall(r"(\d+) (.+?)(?=\s{3,}\d|\n|$)", told)
+    return "\n".join(
+        ["| status | |", "|---|---|", *(f"| {code} | {what} |" for code, what in rows)]
+    )
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ Each request goes to the cheapest model that provably does the job, and climbs o
 
     from rung import Cascade, Tier, checks
 
-    cascade = Cascade([Tier.ollama("llama3.1:8b"), Tier.openai("gpt-6-luna")])
+    cascade = Cascade([Tier.ollama("llama3.1:8b"), Tier.openai("gpt-6.1-sol")])
     result = cascade.run("List the three risks as JSON", verify=checks.json_object())
 """
 
@@ -22,12 +22,13 @@ if TYPE_CHECKING:
         RungError,
         UpstreamError,
     )
-    from rung.library import Cascade, Result, Tier
+    from rung.library import Cascade, Result, RunOptions, Tier
     from rung.providers.scripted import Reply, ScriptedProvider
 
 _HOMES = {
     "Cascade": "rung.library",
     "Result": "rung.library",
+    "RunOptions": "rung.library",
     "Tier": "rung.library",
     "ScriptedProvider": "rung.providers.scripted",
     "Reply": "rung.providers.scripted",
@@ -55,6 +56,7 @@ __all__ = [
     "Reply",
     "RequestError",
     "Result",
+    "RunOptions",
     "RungError",
     "ScriptedProvider",
     "Tier",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rung.core.engine import Accept, Exhausted, Exhaustion
@@ -28,27 +28,50 @@ KINDS = {
 
 def outcome_json(outcome: Outcome) -> dict[str, Any]:
     """One outcome with its attempts and verdicts. Amounts are nano-dollars and exact dollars."""
-    best = outcome.best
-    served = None if outcome.served is None else outcome.attempts[outcome.served]
+    best, answer = outcome.best, outcome.answer
     return {
-        "id": outcome.request.id,
-        "ladder": outcome.plan.ladder,
-        "text": None if outcome.answer is None else outcome.answer.text,
+        **_told(outcome, outcome.attempts),
+        "text": None if answer is None else answer.text,
         "draft": None if best is None or best.answer is None else best.answer.text,
-        "tier": None if served is None else served.tier,
-        "model": None if served is None or served.answer is None else served.answer.model,
-        "verified": outcome.verified,
-        "decision": decision_json(outcome.decision),
-        "inbox": outcome.request.id if outcome.inbox else None,
-        "cost_nanousd": outcome.cost_nanousd,
-        "cost_usd": exact(outcome.cost_nanousd),
-        "baselines": baselines_json(outcome.baselines),
-        "seconds": round(outcome.seconds, 6),
-        "ended_by": outcome.ended_by.value,
-        "phase": outcome.phase.value,
-        "attempts": [attempt_json(attempt) for attempt in outcome.attempts],
+        "model": None if answer is None else answer.model,
         "verdicts": [] if best is None else [verdict_json(verdict) for verdict in best.verdicts],
-        "excluded": [{"tier": each.tier, "why": each.why} for each in outcome.plan.excluded],
+        "excluded": _excluded(outcome.plan),
+    }
+
+
+def stored_json(stored: StoredOutcome) -> dict[str, Any]:
+    """One request as the ledger has it; answers are kept there only as hashes."""
+    request = stored.request
+    return {
+        **_told(stored, stored.history),
+        "dialect": request.dialect,
+        "requested_model": request.model,
+        "project": request.project,
+        "lane": request.lane,
+        "streamed": request.streamed,
+        "started_unix": stored.started_unix,
+        "escalated": stored.escalated,
+        "plan": plan_json(stored.plan),
+        "why": list(reasons(stored)),
+    }
+
+
+def _told(ended: Outcome | StoredOutcome, attempts: Sequence[Attempt]) -> dict[str, Any]:
+    """What both accounts say in the same words."""
+    return {
+        "id": ended.request.id,
+        "ladder": ended.plan.ladder,
+        "tier": None if ended.served is None else attempts[ended.served].tier,
+        "verified": ended.verified,
+        "decision": decision_json(ended.decision),
+        "inbox": ended.request.id if ended.inbox else None,
+        "cost_nanousd": ended.cost_nanousd,
+        "cost_usd": exact(ended.cost_nanousd),
+        "baselines": baselines_json(ended.baselines),
+        "seconds": round(ended.seconds, 6),
+        "ended_by": ended.ended_by.value,
+        "phase": ended.phase.value,
+        "attempts": [attempt_json(attempt) for attempt in attempts],
     }
 
 
@@ -116,6 +139,31 @@ PASSED: Mapping[Status, bool | None] = {
     Status.FAILED: False,
     Status.ABSTAINED: None,
 }
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """What a request was allowed to try."""
+    return {
+        "steps": [
+            {"tier": s.tier, "checks": [c.name for c in s.checks], "samples": s.samples}
+            for s in plan.steps
+        ],
+        "excluded": _excluded(plan),
+        "cost_cap_nanousd": plan.cost_cap_nanousd,
+        "deadline_seconds": plan.deadline_seconds,
+        "on_exhausted": plan.on_exhausted.value,
+    }
+
+
+def baselines_json(baselines: Mapping[str, int]) -> dict[str, Any]:
+    """What the served tokens would have cost elsewhere."""
+    return {
+        name: {"cost_nanousd": cost, "cost_usd": exact(cost)} for name, cost in baselines.items()
+    }
+
+
+def _excluded(plan: Plan) -> list[dict[str, str]]:
+    return [{"tier": each.tier, "why": each.why} for each in plan.excluded]
 
 
 # ------------------------------------------------------------------ why
@@ -194,53 +242,3 @@ def _left_with(stored: StoredOutcome, best: int | None) -> str:
     if best is None:
         return "nothing could be served"
     return "a human is asked (see `rung inbox list`)" if stored.inbox else "nothing was served"
-
-
-def stored_json(stored: StoredOutcome) -> dict[str, Any]:
-    """One request as the ledger has it; answers are kept there only as hashes."""
-    request = stored.request
-    return {
-        "id": request.id,
-        "ladder": stored.plan.ladder,
-        "dialect": request.dialect,
-        "requested_model": request.model,
-        "project": request.project,
-        "lane": request.lane,
-        "streamed": request.streamed,
-        "started_unix": stored.started_unix,
-        "seconds": round(stored.seconds, 6),
-        "tier": None if stored.served is None else stored.history[stored.served].tier,
-        "verified": stored.verified,
-        "escalated": stored.escalated,
-        "decision": decision_json(stored.decision),
-        "inbox": request.id if stored.inbox else None,
-        "cost_nanousd": stored.cost_nanousd,
-        "cost_usd": exact(stored.cost_nanousd),
-        "baselines": baselines_json(stored.baselines),
-        "ended_by": stored.ended_by.value,
-        "phase": stored.phase.value,
-        "plan": plan_json(stored.plan),
-        "attempts": [attempt_json(attempt) for attempt in stored.history],
-        "why": list(reasons(stored)),
-    }
-
-
-def plan_json(plan: Plan) -> dict[str, Any]:
-    """What a request was allowed to try."""
-    return {
-        "steps": [
-            {"tier": s.tier, "checks": [c.name for c in s.checks], "samples": s.samples}
-            for s in plan.steps
-        ],
-        "excluded": [{"tier": each.tier, "why": each.why} for each in plan.excluded],
-        "cost_cap_nanousd": plan.cost_cap_nanousd,
-        "deadline_seconds": plan.deadline_seconds,
-        "on_exhausted": plan.on_exhausted.value,
-    }
-
-
-def baselines_json(baselines: Mapping[str, int]) -> dict[str, Any]:
-    """What the served tokens would have cost elsewhere."""
-    return {
-        name: {"cost_nanousd": cost, "cost_usd": exact(cost)} for name, cost in baselines.items()
-    }

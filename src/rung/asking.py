@@ -1,4 +1,4 @@
-"""What a caller of the library may ask: options by name and type, a prompt, as a request."""
+"""What a caller may ask: a prompt and options, made into the one request that every face sends."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from rung.config import nearest
 from rung.core.errors import RequestError
 from rung.core.money import from_usd
+from rung.core.nearest import nearest
 from rung.core.types import (
     Directions,
     Message,
@@ -24,7 +24,7 @@ Prompt = str | Sequence[Mapping[str, str]]
 
 
 class Options(msgspec.Struct, kw_only=True):
-    """The options of `Cascade.run`; see `Cascade.run_async`."""
+    """What may be asked for besides the answer; see `rung.library.RunOptions`."""
 
     verify: Any = ()
     schema: Any = None
@@ -54,16 +54,22 @@ def read(given: Mapping[str, Any]) -> Options:
         raise RequestError(f"run({name}=...): {told.lower()}.", param=name) from None
 
 
-def request(new_id: str, prompt: Prompt, asked: Options) -> Request:
-    """A request of the library's own. Raises RequestError for what is none."""
+def request(
+    new_id: str,
+    prompt: Prompt,
+    asked: Options,
+    *,
+    dialect: str = "library",
+    verify: Sequence[str] = (),
+) -> Request:
+    """A request of a face's own; ``verify`` names configured verifiers.
+
+    Raises RequestError for what is none.
+    """
     system = [Message(Role.SYSTEM, (Text(asked.system),))] if asked.system else []
-    try:
-        cap = None if asked.max_usd is None else from_usd(str(asked.max_usd))
-    except ValueError as error:
-        raise RequestError(f"run(max_usd=...): {error}.", param="max_usd") from None
     return Request(
         id=new_id,
-        dialect="library",
+        dialect=dialect,
         messages=(*system, *_messages(prompt)),
         schema=None if asked.schema is None else SchemaRequest(asked.schema),
         sampling=Sampling(
@@ -75,11 +81,23 @@ def request(new_id: str, prompt: Prompt, asked: Options) -> Request:
         directions=Directions(
             ladder=asked.ladder,
             tier=asked.tier,
+            verify=tuple(verify),
             project=asked.project,
             deadline_seconds=asked.deadline_seconds,
-            max_cost_nanousd=cap,
+            max_cost_nanousd=_cap(asked.max_usd),
         ),
     )
+
+
+def _cap(max_usd: object) -> int | None:
+    """An amount in US dollars as nano-dollars."""
+    if max_usd is None:
+        return None
+    try:
+        return from_usd(str(max_usd))
+    except ValueError as error:
+        fix = 'give an amount such as "0.05"'
+        raise RequestError(f"max_usd: {error}.", param="max_usd", fix=fix) from None
 
 
 def _messages(prompt: Prompt) -> list[Message]:

@@ -113,7 +113,7 @@ def assemble(
     if found:
         raise ConfigError(found)
     workshop = Workshop(config, ready or {})
-    book = PriceBook({}, now=lambda: datetime.now(UTC))
+    book = PriceBook(now=lambda: datetime.now(UTC))
     tiers = {name: _tier(name, table, workshop, book) for name, table in config.file.tiers.items()}
     policies = {name: policy_of(name, table, config) for name, table in config.file.ladders.items()}
     named = config.file.verifiers.items()
@@ -171,16 +171,16 @@ def _tier(name: str, table: TierTable, workshop: Workshop, book: PriceBook) -> T
 
 
 def _openai_compatible(table: TierTable, row: ProviderRow, workshop: Workshop) -> Provider:
-    from rung.providers.openai_compatible import OpenAICompatible
+    from rung.providers.openai_compatible import Endpoint, OpenAICompatible
 
     variable = key_variable(table, row)
-    return OpenAICompatible(
-        workshop.http(table.connect_timeout_seconds),
+    endpoint = Endpoint(
         base_url=table.base_url or row.base_url or "",
         model=table.model or "",
         api_key=workshop.config.secret(variable) if variable else None,
         key_name=variable,
     )
+    return OpenAICompatible(workshop.http(table.connect_timeout_seconds), endpoint)
 
 
 def _ollama(table: TierTable, row: ProviderRow, workshop: Workshop) -> Provider:

@@ -7,7 +7,6 @@ or that does nothing where it stands, is a fault.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import tomllib
@@ -21,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from rung.core.errors import ConfigError, Problem
+from rung.core.nearest import nearest
 from rung.core.plan import OnExhausted
 
 FILE_NAME = "rung.toml"
@@ -250,9 +250,7 @@ def problem(each: ErrorDetails, around: Sequence[str] = ()) -> Problem:
     place = ".".join(where) or "the file"
     match each["type"]:
         case "extra_forbidden":
-            return Problem(
-                place, "there is no such key.", _nearest(where[-1], _keys_at(where[:-1]))
-            )
+            return Problem(place, "there is no such key.", nearest(where[-1], _keys_at(where[:-1])))
         case "missing":
             example = f"{where[-1]} = ..." if len(where) > 1 else f"[{where[-1]}.<name>]"
             return Problem(place, "is required.", f"add `{example}`")
@@ -275,18 +273,6 @@ def _keys_at(where: Sequence[str]) -> list[str]:
     return list(table.model_fields) if table else []
 
 
-def nearest(word: str, known: Sequence[str]) -> str | None:
-    """A fix that names the most similar valid word, else all of them."""
-    return _nearest(word, known)
-
-
-def _nearest(word: str, known: Sequence[str]) -> str | None:
-    if not known:
-        return None
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"did you mean `{close[0]}`?" if close else f"use one of: {', '.join(sorted(known))}"
-
-
 def _shown(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
@@ -296,7 +282,7 @@ def _cross_checks(config: Config) -> list[Problem]:
     file = config.file
     tiers, ladders = list(file.tiers), list(file.ladders)
     found = [
-        Problem(f"ladders.{name}.tiers", f"there is no tier {tier!r}.", _nearest(tier, tiers))
+        Problem(f"ladders.{name}.tiers", f"there is no tier {tier!r}.", nearest(tier, tiers))
         for name, ladder in file.ladders.items()
         for tier in ladder.tiers
         if tier not in file.tiers
@@ -310,14 +296,14 @@ def _cross_checks(config: Config) -> list[Problem]:
         Problem(
             f"ladders.{name}.verify",
             f"there is no verifier {verifier!r}.",
-            _nearest(verifier, list(file.verifiers)) or f"add [verifiers.{verifier}]",
+            nearest(verifier, list(file.verifiers)) or f"add [verifiers.{verifier}]",
         )
         for name, ladder in file.ladders.items()
         for verifier in ladder.verify
         if verifier not in file.verifiers
     ]
     if file.default_ladder is not None and file.default_ladder not in file.ladders:
-        fix = _nearest(file.default_ladder, ladders)
+        fix = nearest(file.default_ladder, ladders)
         found.append(Problem("default_ladder", f"there is no ladder {file.default_ladder!r}.", fix))
     if (exposed := not_loopback("server.host", file.server.host)) is not None:
         found.append(exposed)

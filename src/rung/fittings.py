@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rung.config import Config, LadderTable, PriceTable, TierTable, nearest
+from rung.config import Config, LadderTable, PriceTable, TierTable
 from rung.core.errors import ConfigError, Problem
 from rung.core.money import from_usd
+from rung.core.nearest import nearest
 from rung.core.plan import Policy, Rung
 from rung.core.types import Need
 from rung.pricing import PriceBook, PriceOverride

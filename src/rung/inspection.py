@@ -6,8 +6,10 @@ from collections.abc import Callable, Container, Iterator
 from datetime import UTC, datetime
 from functools import partial
 
-from rung.config import Config, TierTable, nearest
+from rung.config import Config, TierTable
 from rung.core.errors import ConfigError, Problem
+from rung.core.nearest import nearest
+from rung.core.vote import AGREEMENT
 from rung.fittings import key_variable, pricer_of, stays_local, verifier_of
 from rung.pricing import PriceBook
 from rung.providers.registry import PROVIDERS, ProviderKind, ProviderRow, lookup
@@ -33,11 +35,12 @@ def problems(config: Config, ready: Container[str] = ()) -> list[Problem]:
     Tiers in ``ready`` were handed over as objects and have no provider to look up.
     """
     found: list[Problem] = []
-    book = PriceBook({}, now=lambda: datetime.now(UTC))
+    book = PriceBook(now=lambda: datetime.now(UTC))
     for name, table in config.file.tiers.items():
         if name not in ready:
             found += _tier_problems(f"tiers.{name}", table, config, book)
     for name, options in config.file.verifiers.items():
+        found += _name_problems(name, str(options.get("kind", "")))
         found += _collect(f"verifiers.{name}", partial(verifier_of, name, options, config))
     if config.file.baseline is not None and config.file.baseline not in config.file.tiers:
         model = config.file.baseline
@@ -48,9 +51,8 @@ def problems(config: Config, ready: Container[str] = ()) -> list[Problem]:
 def _tier_problems(
     place: str, table: TierTable, config: Config, book: PriceBook
 ) -> Iterator[Problem]:
-    known = [name for name, row in PROVIDERS.items() if row.kind in KEYS]
-    if table.provider not in known:
-        fix = nearest(table.provider, known)
+    if table.provider not in PROVIDERS:
+        fix = nearest(table.provider, PROVIDERS)
         yield Problem(f"{place}.provider", f"there is no provider {table.provider!r}.", fix)
         return
     row = lookup(table.provider)
@@ -76,13 +78,31 @@ def _idle_model(table: TierTable, row: ProviderRow) -> set[str]:
     return {"model"} if table.model and row.kind not in NEEDS_MODEL else set()
 
 
+def _name_problems(name: str, kind: str) -> Iterator[Problem]:
+    """A check's name says what it checks: one that rung gives to its own means nothing else."""
+    from rung.verifiers.catalogue import implied
+
+    if name == AGREEMENT:
+        said = "is the name of the vote among a tier's samples."
+        yield Problem(f"verifiers.{name}", said, "choose another name")
+    elif name != kind and name in {each.name for each in implied()}:
+        said = f"is the name of a built-in check, and this one is of the kind {kind!r}."
+        yield Problem(f"verifiers.{name}", said, f'choose another name, or write `kind = "{name}"`')
+
+
 def _key_problems(
     place: str, table: TierTable, row: ProviderRow, config: Config
 ) -> Iterator[Problem]:
     named = key_variable(table, row)
-    if named is not None and config.secret(named) is None:
+    if named is None:
+        return
+    key = config.secret(named)
+    if key is None:
         fix = f"export {named}=..., or name another variable with `api_key_env`"
         yield Problem(place, f"the environment variable {named} is not set.", fix)
+    elif not (key.isascii() and key.isprintable()) or " " in key:
+        said = f"the key in {named} holds a space, a line end or another sign that no key has."
+        yield Problem(place, said, "copy it anew")
 
 
 def _collect(place: str, attempt: Callable[[], object]) -> list[Problem]:

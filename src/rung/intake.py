@@ -7,7 +7,6 @@ after its outcome is safely in the ledger.
 from __future__ import annotations
 
 import asyncio
-import difflib
 import math
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -18,6 +17,7 @@ from typing import Protocol
 from rung.core.engine import Accept, Exhausted
 from rung.core.errors import RequestError
 from rung.core.features import Features, features
+from rung.core.nearest import nearest
 from rung.core.outcome import Outcome
 from rung.core.plan import OnExhausted, Plan, Policy, Terms, plan
 from rung.core.types import (
@@ -247,7 +247,8 @@ class Intake:
         served, verified = _serve(run.order.plan, decision)
         attempts = run.history
         waits = (
-            isinstance(decision, Exhausted)
+            self.parts.book is not None
+            and isinstance(decision, Exhausted)
             and decision.best is not None
             and run.order.plan.on_exhausted is OnExhausted.INBOX
         )
@@ -271,11 +272,10 @@ class Intake:
     def _baselines(self, request: Request, best: Attempt | None, at: datetime) -> dict[str, int]:
         """What the tokens of the best answer would have cost elsewhere, with no cache to help.
 
-        Also where it was turned down: the baseline would not have answered for nothing either.
+        Also where it was turned down: the baseline would not have answered for nothing either. A
+        request without an answer counts as nothing saved, with all that was spent on it.
         """
-        if best is None:
-            return {}
-        used = best.usage
+        used = Usage() if best is None else best.usage
         same = Usage(used.input_tokens, used.output_tokens, source=used.source)
         costs = {name: pricer.cost(same, 0.0, at) for name, pricer in self.parts.baselines.named()}
         if request.model and not request.model.startswith((LADDER_PREFIX, TIER_PREFIX)):
@@ -352,11 +352,7 @@ def _check(request: Request) -> None:
 
 
 def _unknown(what: str, name: str, known: Iterable[str], status: int = 404) -> RequestError:
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1)
-    fix = f"did you mean {close[0]!r}?" if close else f"use one of: {', '.join(names)}"
-    if not names:
-        fix = f"add one to rung.toml: [{what}s.{name[:20]}]"
+    fix = nearest(name, known) or f"add one to rung.toml: [{what}s.NAME]"
     param = "model" if what in {"ladder", "tier"} else None
     shown = name if len(name) <= 80 else name[:77] + "..."
     return RequestError(

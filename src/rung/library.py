@@ -2,7 +2,7 @@
 
 from rung import Cascade, Tier, checks
 
-cascade = Cascade([Tier.ollama("llama3.1:8b"), Tier.openai("gpt-6-luna")])
+cascade = Cascade([Tier.ollama("llama3.1:8b"), Tier.openai("gpt-6.1-sol")])
 result = cascade.run("List the three risks as JSON", verify=checks.json_schema(schema))
 print(result.text, result.tier, result.verified, result.cost_usd, result.attempts)
 """
@@ -11,38 +11,68 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Mapping, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import Enum
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypedDict, TypeVar, Unpack
 
 from pydantic import ValidationError
 
 from rung import asking, checks, config
 from rung.asking import Prompt
 from rung.assemble import Assembly, assemble
-from rung.config import FileTable, LadderTable, TierTable
-from rung.core.engine import Exhausted
+from rung.background import Handed, LoopThread
+from rung.config import Config, FileTable, LadderTable, TierTable
 from rung.core.errors import ConfigError, UpstreamError
 from rung.core.money import to_usd
 from rung.core.outcome import Outcome
-from rung.core.types import (
-    Attempt,
-    Verdict,
-)
+from rung.core.types import Attempt, Verdict
 from rung.fittings import READY_MADE
-from rung.intake import Served
 from rung.providers.base import Provider
-from rung.trouble import no_answer
+from rung.runner import Sink
+from rung.trouble import trouble
+from rung.verifiers.base import Verifier
 
-T = TypeVar("T")
 M = TypeVar("M", TierTable, LadderTable, FileTable)
 LADDER = "default"
-DEFAULT_LEDGER = ":default:"
-LAST_WORDS_SECONDS = 5.0
-"""How long ctrl-C waits for what was spent to reach the ledger."""
+
+
+class Usual(Enum):
+    """Stands for what is used when nothing is named, where None means none at all."""
+
+    LEDGER = "the ledger that `rung bill` reads"
+
+
+class LadderRules(TypedDict, total=False):
+    """The further rules of a `Cascade`: the keys of a ladder in rung.toml, and the baseline."""
+
+    baseline: str | None
+    on_exhausted: Literal["inbox", "best", "error"]
+    min_confidence: float
+    max_wait_seconds: float
+    deadline_seconds: float | None
+    max_usd: Decimal | str | float | None
+
+
+class RunOptions(TypedDict, total=False):
+    """What `Cascade.run` and `Cascade.run_async` take besides the prompt; all may be left out."""
+
+    verify: checks.Verify
+    schema: Mapping[str, Any] | bool | None
+    system: str | None
+    max_tokens: int | None
+    temperature: float | None
+    seed: int | None
+    stop: str | Sequence[str]
+    ladder: str | None
+    tier: str | None
+    project: str | None
+    deadline_seconds: float | None
+    max_usd: Decimal | str | float | None
+    sink: Sink | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +195,8 @@ class Cascade:
 
     ``tiers`` go from cheap to dear. ``verify`` applies to every request. ``ledger`` is a path; by
     default the one that `rung bill` reads; ``None`` keeps no record (and no inbox).
+    ``environment`` stands in for the process's own: keys and the default ledger are looked up in
+    it. Further rules are those of `LadderRules`. Raises ConfigError with every fault found.
     """
 
     def __init__(
@@ -172,69 +204,93 @@ class Cascade:
         tiers: Sequence[Tier],
         *,
         verify: checks.Verify = (),
-        ledger: Path | str | None = DEFAULT_LEDGER,
-        baseline: str | None = None,
-        on_exhausted: Literal["inbox", "best", "error"] = "inbox",
-        **rules: Any,
+        ledger: Path | str | Literal[Usual.LEDGER] | None = Usual.LEDGER,
+        environment: Mapping[str, str] | None = None,
+        **rules: Unpack[LadderRules],
     ) -> None:
-        env = config.environment()
+        env = config.environment() if environment is None else environment
         names = tuple(tier.name for tier in tiers)
         if len(set(names)) < len(names):
             raise ConfigError("two tiers have the same name.", fix="give one a `name=`")
-        rules = {"tiers": names, "on_exhausted": on_exhausted, **rules}
+        baseline = rules.pop("baseline", None)
         file = {
             "baseline": baseline,
             "tiers": {tier.name: tier.table for tier in tiers},
-            "ladders": {LADDER: _table(LadderTable, rules, "ladders", LADDER)},
+            "ladders": {LADDER: _table(LadderTable, {"tiers": names, **rules}, "ladders", LADDER)},
         }
-        table = _table(FileTable, file)
-        path = config.default_ledger(env) if ledger == DEFAULT_LEDGER else Path(ledger or "")
-        self._config = config.Config(table, None, path, Path.cwd(), env)
-        self._ready = {tier.name: tier.ready for tier in tiers if tier.ready is not None}
-        self._keeps_ledger = ledger is not None
-        self._verify = checks.verifiers(verify)
-        self._loop = _Loop()
-        self._running: set[asyncio.Task[Any]] = set()
-        self._assembly: Assembly | None = None
+        own = Path(ledger) if isinstance(ledger, Path | str) else None
+        self._prepare(
+            _Recipe(
+                Config(
+                    _table(FileTable, file),
+                    None,
+                    own or config.default_ledger(env),
+                    Path.cwd(),
+                    env,
+                ),
+                ready={tier.name: tier.ready for tier in tiers if tier.ready is not None},
+                keeps_ledger=ledger is not None,
+                verifiers=checks.verifiers(verify),
+            )
+        )
 
     @classmethod
-    def from_config(cls, path: Path | str) -> Self:
+    def from_config(cls, path: Path | str, *, environment: Mapping[str, str] | None = None) -> Self:
         """The ladders of a rung.toml, with its ledger and verifiers."""
         from rung.inspection import problems
 
+        env = config.environment() if environment is None else environment
         self = cls.__new__(cls)
-        self._config = config.load(Path(path), config.environment(), problems)
-        self._ready = {}
-        self._keeps_ledger = True
-        self._verify = ()
-        self._loop = _Loop()
-        self._running = set()
-        self._assembly = None
+        self._prepare(_Recipe(config.load(Path(path), env, problems)))
         return self
 
-    def run(self, prompt: Prompt, **options: Any) -> Result:
-        """Answer one prompt or list of messages; see `run_async` for the options."""
-        return self._loop.run(self._answer(prompt, options))
+    def _prepare(self, recipe: _Recipe) -> None:
+        self._recipe = recipe
+        self._lock = threading.Lock()
+        self._session: _Session | None = None
 
-    async def run_async(self, prompt: Prompt, **options: Any) -> Result:
-        """Answer without blocking.
+    def run(self, prompt: Prompt, **options: Unpack[RunOptions]) -> Result:
+        """Answer one prompt or list of messages, and block until then.
 
-        Options: ``verify``, ``schema`` (a JSON Schema, asked for and checked), ``system``,
-        ``max_tokens``, ``temperature``, ``ladder``, ``tier`` (pin), ``project``,
-        ``deadline_seconds``, ``max_usd``, ``sink`` (watches the actions).
-        Raises RequestError for what cannot be served, UpstreamError when no tier answered at all.
+        Options and errors are those of `run_async`. Raises RuntimeError inside of an async check,
+        which runs where it would have to wait for itself.
         """
-        return await asyncio.wrap_future(self._loop.submit(self._answer(prompt, options)))
+        self._refuse_to_block("run()", "inside of an async check, await run_async()")
+        return self._submit(prompt, options).result()
+
+    async def run_async(self, prompt: Prompt, **options: Unpack[RunOptions]) -> Result:
+        """Answer one prompt or list of messages without blocking.
+
+        Options:
+            verify: A function of the answer's text, one of `rung.checks`, or several of them.
+            schema: A JSON Schema; it is asked for and checked.
+            system: A system prompt.
+            max_tokens: The longest answer, in tokens.
+            temperature: How freely to draw, from 0 to 2.
+            seed: Makes the draw repeatable where a provider can.
+            stop: A text that ends the answer, or several.
+            ladder: The ladder to climb, where there are several.
+            tier: Pins one tier: no cascade.
+            project: A name to find it under on the bill.
+            deadline_seconds: After this nothing more is called.
+            max_usd: The most that this request may cost.
+            sink: Watches the actions; see `rung.runner.Sink`.
+
+        Raises RequestError for what cannot be served, ConfigError for a ladder that cannot be
+        built, UpstreamError when no tier answered at all, LedgerError when it cannot be booked.
+        """
+        return await asyncio.wrap_future(self._submit(prompt, options).future)
 
     def close(self) -> None:
         """End child processes and connections, and the thread behind `run`.
 
-        What is still running is cancelled, and booked as far as it came.
+        What is still running is cancelled, and booked as far as it came. A later `run` starts anew.
         """
-        if self._assembly is not None:
-            self._loop.run(self._end(self._assembly))
-            self._assembly = None
-        self._loop.close()
+        self._refuse_to_block("close()", "close the cascade where it was made")
+        with self._lock:
+            session, self._session = self._session, None
+        if session is not None:
+            session.thread.close()
 
     def __enter__(self) -> Self:
         return self
@@ -242,40 +298,58 @@ class Cascade:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    async def _answer(self, prompt: Prompt, options: dict[str, Any]) -> Result:
-        task = asyncio.current_task()
-        assert task is not None
-        self._running.add(task)
-        try:
-            return await self._served(prompt, options)
-        finally:
-            self._running.discard(task)
+    def _submit(self, prompt: Prompt, options: Mapping[str, Any]) -> Handed[Result]:
+        # Within the lock: nothing can be handed to a session that has been told to end.
+        with self._lock:
+            if self._session is None:
+                self._session = _Session(self._recipe)
+            answer = partial(self._session.answer, prompt, options)
+            return self._session.thread.submit(answer)
 
-    async def _served(self, prompt: Prompt, options: dict[str, Any]) -> Result:
+    def _refuse_to_block(self, call: str, instead: str) -> None:
+        session = self._session
+        if session is not None and session.thread.is_current():
+            raise RuntimeError(f"{call} would wait for its own event loop: {instead}.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Recipe:
+    """What a cascade is made of, before anything is started."""
+
+    config: Config
+    ready: Mapping[str, Provider] = field(default_factory=dict)
+    keeps_ledger: bool = True
+    verifiers: tuple[Verifier, ...] = ()
+
+
+class _Session:
+    """The parts behind a cascade from its first request to its closing, on a loop of their own."""
+
+    def __init__(self, recipe: _Recipe) -> None:
+        self._recipe = recipe
+        self._assembly: Assembly | None = None
+        self.thread = LoopThread(self._end)
+
+    async def answer(self, prompt: Prompt, options: Mapping[str, Any]) -> Result:
+        """See one request through."""
         asked = asking.read(options)
-        extra = (*self._verify, *checks.verifiers(asked.verify))
+        recipe = self._recipe
+        extra = (*recipe.verifiers, *checks.verifiers(asked.verify))
         if self._assembly is None:
-            self._assembly = assemble(self._config, ledger=self._keeps_ledger, ready=self._ready)
+            self._assembly = assemble(recipe.config, ledger=recipe.keeps_ledger, ready=recipe.ready)
         intake = self._assembly.intake
         request = asking.request(intake.new_id(), prompt, asked)
-        served: Served = await intake.answer(request, extra=extra, sink=asked.sink)
-        decision = served.outcome.decision
-        if isinstance(decision, Exhausted) and decision.best is None:
-            trouble = no_answer(served.outcome)
-            raise UpstreamError(
-                trouble.message,
-                status=trouble.status,
-                retry_after_seconds=trouble.retry_after_seconds,
-            )
+        served = await intake.answer(request, extra=extra, sink=asked.sink)
+        told = trouble(served.outcome)
+        if told is not None and served.outcome.best is None:
+            wait = told.retry_after_seconds
+            raise UpstreamError(told.message, status=told.status, retry_after_seconds=wait)
         return Result(served.outcome)
 
-    async def _end(self, assembly: Assembly) -> None:
-        running = set(self._running)
-        for task in running:
-            task.cancel()
-        if running:
-            await asyncio.wait(running)
-        await assembly.close()
+    async def _end(self) -> None:
+        assembly, self._assembly = self._assembly, None
+        if assembly is not None:
+            await assembly.close()
 
 
 def _table(kind: type[M], keys: Mapping[str, Any], *place: str) -> M:
@@ -287,55 +361,4 @@ def _table(kind: type[M], keys: Mapping[str, Any], *place: str) -> M:
         raise ConfigError([config.problem(each, place) for each in found]) from None
 
 
-class _Loop:
-    """One event loop in a thread of its own, started when first used."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-
-    def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Schedule ``work``; the future may be awaited from any thread."""
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(
-                    target=self._loop.run_forever, name="rung", daemon=True
-                )
-                self._thread.start()
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Block until ``work`` ends. Ctrl-C cancels it and waits for its last words."""
-        over = threading.Event()
-
-        async def until_over() -> T:
-            try:
-                return await work
-            finally:
-                over.set()
-
-        future = self.submit(until_over())
-        try:
-            return future.result()
-        except KeyboardInterrupt:
-            future.cancel()
-            over.wait(LAST_WORDS_SECONDS)
-            raise
-
-    def close(self) -> None:
-        """Stop the loop; later work starts a new one."""
-        with self._lock:
-            loop, thread = self._loop, self._thread
-            self._loop = self._thread = None
-        if loop is None or thread is None:
-            return
-        loop.call_soon_threadsafe(loop.stop)
-        if thread is not threading.current_thread():
-            thread.join(LAST_WORDS_SECONDS)
-        if not loop.is_running():
-            loop.close()
-
-
-__all__ = ["Cascade", "ConfigError", "Result", "Tier"]
+__all__ = ["Cascade", "LadderRules", "Result", "RunOptions", "Tier", "Usual"]

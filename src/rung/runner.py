@@ -186,7 +186,14 @@ class Run:
         assert last.answer is not None
         siblings = tuple(a for a in before if a.tier == last.tier and a.answer is not None)
         subject = Subject(self.order.request, last, last.answer, siblings)
-        verdict = await verify(self.order.verifiers[action.check.name], subject)
+        verifier = self.order.verifiers[action.check.name]
+        verdict = await verify(verifier, subject)
+        for text in last.answer.more:
+            # Every choice leaves, so every one has to pass.
+            if verdict.status is not Status.PASSED:
+                break
+            other = replace(last.answer, text=text, tool_calls=())
+            verdict = await verify(verifier, replace(subject, answer=other))
         named = replace(verdict, verifier=action.check.name, at=self.elapsed())
         self.history = (*before, last.with_verdict(named))
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import pty
 import re
 import socket
 import subprocess
@@ -107,6 +109,36 @@ def test_an_error_is_one_json_document_where_json_was_asked_for(run):
     assert error["message"] in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["frobnicate", "--json"], "frobnicate"),
+        (["aks", "--json"], 'Did you mean "ask"?'),
+        (["ask", "--json"], "PROMPT"),
+        (["ask", "hi", "--json", "--bogus"], "--bogus"),
+        (["ask", "hi", "--system", "--json"], "--system"),
+        (["ask", "hi", "--max-tokens", "many", "--json"], "--max-tokens"),
+        (["bill", "--by", "colour", "--json"], "colour"),
+        (["serve", "--json"], "--json"),
+    ],
+)
+def test_wrong_usage_is_one_json_document_where_json_was_asked_for(run, arguments, said):
+    done = run(*arguments)
+    error = json.loads(done.stdout)["error"]
+    assert error["type"] == "usage"
+    assert said in error["message"]
+    assert "--help" in error["fix"]
+    assert error["message"] in done.stderr
+
+
+def test_a_prompt_that_speaks_of_json_is_no_option(run, configured):
+    configured('[tiers.a]\nprovider = "nonsense"\n[ladders.one]\ntiers = ["a"]\n')
+    for arguments in (["ask", "what does --json do?"], ["ask", "--", "--json"]):
+        done = run(*arguments)
+        assert done.stdout == ""
+        assert "no provider 'nonsense'" in done.stderr
+
+
 # ------------------------------------------------------------------ configuration
 
 
@@ -160,7 +192,8 @@ def test_the_configuration_of_the_environment_wins(run, tmp_path, server):
         (["--verify", "nope"], "there is no verifier 'nope'"),
         (["--verify", "no.such.module:check"], "no.such.module"),
         (["--verify", "json:nothing"], "nothing"),
-        (["--max-usd", "lots"], "--max-usd"),
+        (["--max-usd", "lots"], "max_usd"),
+        (["--max-usd", "nan"], "max_usd"),
         (["--deadline", "-1"], "deadline"),
         (["--deadline", "nan"], "deadline"),
         (["--max-tokens", "-5"], "max_tokens"),
@@ -199,6 +232,26 @@ def test_hostile_text_is_passed_on_whole_and_changes_nothing(run, configured, se
     server.say(text(said))
     assert run("ask", "hi", status=0).stdout == said + "\n"
     assert json.loads(run("ask", "hi", "--json", status=0).stdout)["text"] == said
+
+
+def test_on_a_terminal_an_answer_is_itself_without_what_could_steer_it(tmp_path, server):
+    (tmp_path / "rung.toml").write_text(toml(server.base_url))
+    server.say(text(":smile: [bold]x[/] \\[a] \x1b[31mred"))
+    shown, terminal = pty.openpty()
+    with os.fdopen(shown, "rb", closefd=True) as screen:
+        done = subprocess.run(
+            [RUNG, "ask", "hi"],
+            cwd=tmp_path,
+            env=environment(tmp_path),
+            stdin=subprocess.DEVNULL,
+            stdout=terminal,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+        os.close(terminal)
+        said = screen.read1().decode()
+    assert done.returncode == 0, done.stderr
+    assert said == ":smile: [bold]x[/] \\[a] [31mred\r\n"
 
 
 def test_a_prompt_that_fits_nowhere_names_the_window(run, configured, server):

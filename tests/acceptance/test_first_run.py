@@ -5,6 +5,7 @@ import sqlite3
 
 import pytest
 
+from rung.ledger import Ledger
 from support.gateway import LISTENS, ask, chat, request, rung, running
 
 pytestmark = pytest.mark.model
@@ -121,3 +122,21 @@ def test_the_ledger_is_for_its_owner_only(tmp_path):
     with sqlite3.connect(path) as ledger:
         assert ledger.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     ledger.close()
+
+
+def test_the_demo_is_one_json_document_whose_bill_is_the_ledgers(tmp_path):
+    done = rung(tmp_path, "demo", "--local-only", "--json", "--ledger", "demo.db", seconds=110)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    tasks, total = told["tasks"], told["bill"]["total"]
+    with Ledger.open(tmp_path / "demo.db", create=False) as ledger:
+        booked = {outcome.request.id: outcome for outcome in ledger.recent(100)}
+    assert {task["id"] for task in tasks} == set(booked)
+    assert len(tasks) == total["requests"] == 10
+    spent = sum(a.cost_nanousd for outcome in booked.values() for a in outcome.history)
+    assert spent > 0
+    assert total["spend_nanousd"] == spent
+    assert sum(tier["spend_nanousd"] for tier in told["bill"]["tiers"]) == spent
+    assert sum(task["cost_nanousd"] for task in tasks) == spent
+    assert total["inbox"] == sum(task["inbox"] is not None for task in tasks)
+    assert total["verified"] == sum(task["verified"] is True for task in tasks)

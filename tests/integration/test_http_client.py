@@ -111,15 +111,6 @@ async def test_the_environments_proxies_are_not_used(monkeypatch) -> None:
         assert proxy.requests == []
 
 
-async def test_a_proxy_that_is_passed_in_is_used() -> None:
-    with OpenAIServer(raw(whole(200, b"proxied"))) as proxy:
-        client = HttpClient(proxy=f"http://127.0.0.1:{proxy.port}")
-        answer = await client.post("http://models.invalid/v1", {}, b"", timeout_seconds=5)
-        await client.close()
-    assert answer.body == b"proxied"
-    assert proxy.calls[0].path == "http://models.invalid/v1"
-
-
 # ------------------------------------------------------------------ hanging up
 
 

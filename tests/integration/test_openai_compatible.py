@@ -26,7 +26,7 @@ from rung.core.types import (
 )
 from rung.providers.base import Ask, CallError, Delta, Done
 from rung.providers.http import HttpClient
-from rung.providers.openai_compatible import OpenAICompatible
+from rung.providers.openai_compatible import Endpoint, OpenAICompatible
 from rung.wire import chat
 from support.openai_server import (
     CUT,
@@ -82,7 +82,7 @@ def ask_of(request: Request | None = None, **changes: Any) -> Ask:
 
 def provider_at(server: OpenAIServer, http: HttpClient, **settings: Any) -> OpenAICompatible:
     settings = {"model": "m", "api_key": KEY, "key_name": "ACME_API_KEY"} | settings
-    return OpenAICompatible(http, base_url=server.base_url, **settings)
+    return OpenAICompatible(http, Endpoint(server.base_url, **settings))
 
 
 async def events_of(provider: OpenAICompatible, ask: Ask) -> list[Delta | Done]:
@@ -120,12 +120,25 @@ async def test_the_callers_bytes_are_sent_with_only_the_model_exchanged(http) ->
     assert call.headers["content-type"] == "application/json"
 
 
-async def test_without_a_key_none_is_sent_and_extra_headers_are(http) -> None:
+async def test_without_a_key_none_is_sent(http) -> None:
     with OpenAIServer(text("hello")) as server:
-        provider = provider_at(server, http, api_key=None, extra_headers={"x-title": "rung"})
-        await events_of(provider, ask_of())
+        await events_of(provider_at(server, http, api_key=None), ask_of())
     assert "authorization" not in server.calls[0].headers
-    assert server.calls[0].headers["x-title"] == "rung"
+
+
+@pytest.mark.parametrize("streams", [False, True])
+async def test_a_key_that_comes_back_as_the_models_name_goes_no_further(http, streams) -> None:
+    choice = {"index": 0, "delta": {"content": "x"}, "message": {"content": "x"}}
+    told = {"model": f"m-{KEY}", "choices": [choice | {"finish_reason": "stop"}]}
+    plain = status(200, told)
+    with OpenAIServer(stream(told) if streams else plain) as server:
+        done = await done_of(provider_at(server, http), ask_of(STREAMING if streams else None))
+    assert KEY not in done.answer.model
+    assert "[key]" in done.answer.model
+
+
+def test_an_endpoint_does_not_show_its_key() -> None:
+    assert KEY not in repr(Endpoint("http://127.0.0.1/v1", "m", KEY))
 
 
 async def test_a_stream_is_always_asked_for_its_usage(http) -> None:
@@ -382,6 +395,13 @@ async def test_every_refusal_has_its_fault_and_costs_one_call(http, reply: Reply
     assert len(server.calls) == 1
 
 
+async def test_a_plain_answer_that_is_cut_was_being_written(http) -> None:
+    reply = raw(head(200, {"content-length": "50"}), b'{"choices":', CUT)
+    with OpenAIServer(reply) as server:
+        error = await error_of(provider_at(server, http), ask_of())
+    assert (error.failure.fault, error.phase) == (Fault.INVALID_RESPONSE, Phase.STREAM)
+
+
 @pytest.mark.parametrize("number", [1, 5, 12, 15, 17])
 async def test_a_stream_that_is_refused_has_the_same_faults(http, number) -> None:
     reply, fault = FAULTS[number]
@@ -455,14 +475,13 @@ async def test_a_stream_cut_before_anything_is_told_from_one_cut_later(http, har
         early = await error_of(provider, ask_of(STREAMING))
         late = await error_of(provider, ask_of(STREAMING))
     assert early.failure.fault is late.failure.fault is Fault.CUT_STREAM
-    assert (early.phase, early.partial) == (Phase.FIRST_TOKEN, "")
-    assert (late.phase, late.partial) == (Phase.STREAM, "Once upon")
+    assert (early.phase, late.phase) == (Phase.FIRST_TOKEN, Phase.STREAM)
 
 
 async def test_done_without_a_reason_is_a_cut(http) -> None:
     with OpenAIServer(stream(chunk({"content": "Once"}))) as server:
         error = await error_of(provider_at(server, http), ask_of(STREAMING))
-    assert (error.failure.fault, error.partial) == (Fault.CUT_STREAM, "Once")
+    assert (error.failure.fault, error.phase) == (Fault.CUT_STREAM, Phase.STREAM)
 
 
 async def test_an_error_in_the_middle_keeps_what_was_said_and_counted(http) -> None:
@@ -472,7 +491,7 @@ async def test_an_error_in_the_middle_keeps_what_was_said_and_counted(http) -> N
         error = await error_of(provider_at(server, http), ask_of(STREAMING))
     assert error.failure.fault is Fault.SERVER_ERROR
     assert "GPU on fire" in error.failure.message
-    assert (error.phase, error.partial) == (Phase.STREAM, "Once")
+    assert error.phase is Phase.STREAM
     assert error.usage == Usage(5, 1, source=UsageSource.PROVIDER)
 
 
@@ -593,16 +612,10 @@ async def test_health_says_that_nothing_listens(http) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        health = await OpenAICompatible(http, base_url=f"{url}/v1", model="m").health()
+        health = await OpenAICompatible(http, Endpoint(f"{url}/v1", "m")).health()
     assert not health.ok
     assert health.message == f"nothing listens at {url}"
     assert "start the server" in (health.fix or "")
-
-
-async def test_an_endpoint_without_a_list_is_not_asked(http) -> None:
-    with OpenAIServer() as server:
-        assert (await provider_at(server, http, lists_models=False).health()).ok
-    assert server.requests == []
 
 
 async def test_warming_and_closing_touch_nothing(http) -> None:

@@ -9,6 +9,7 @@ from rung.core.types import (
     Attempt,
     Kind,
     Message,
+    Need,
     Request,
     Role,
     Sampling,
@@ -26,11 +27,13 @@ def subject(
     max_tokens: int | None = None,
     usage: Usage | None = None,
     siblings: tuple[Attempt, ...] = (),
+    needs: frozenset[Need] = frozenset(),
     **answer: Any,
 ) -> Subject:
     said = Answer(text, **answer)
     asked = Message(Role.USER, (Text(question),))
-    request = Request("r", "chat", (asked,), sampling=Sampling(max_tokens=max_tokens))
+    limits = Sampling(max_tokens=max_tokens)
+    request = Request("r", "chat", (asked,), sampling=limits, needs=needs)
     return Subject(request, attempt("own", said, usage=usage), said, siblings)
 
 

@@ -247,6 +247,26 @@ def test_a_local_address_costs_nothing_and_a_distant_one_has_to_say():
     assert "price" in fault(distant)
 
 
+VERIFIER = SMALL + "[verifiers.{}]\nkind = '{}'\n"
+
+
+def test_the_name_of_the_vote_is_taken():
+    assert fault(VERIFIER.format("agreement", "refusal")) == (
+        "rung.toml:5: verifiers.agreement: is the name of the vote among a tier's samples. "
+        "Fix: choose another name"
+    )
+
+
+@pytest.mark.parametrize("name", ["not_empty", "cut_off", "refusal", "hedging"])
+def test_the_name_of_a_built_in_check_means_that_check(name):
+    other = "hedging" if name == "refusal" else "refusal"
+    assert f'Fix: choose another name, or write `kind = "{name}"`' in fault(
+        VERIFIER.format(name, other)
+    )
+    for sound in (VERIFIER.format(name, name), VERIFIER.format(f"my-{name}", name)):
+        assert parse(sound, PATH, {}, problems).file.verifiers
+
+
 def test_a_fault_below_a_quoted_name_has_its_line():
     text = SMALL + '[tiers."llama3.1:8b"]\nprovider = "ollama"\nmodel = "m"\nretrys = 1\n'
     assert fault(text).startswith("rung.toml:8: tiers.llama3.1:8b.retrys")
@@ -291,3 +311,11 @@ def toml_value(value):
 def test_only_one_place_reads_the_environment(monkeypatch):
     monkeypatch.setattr(os, "environ", {"A": "1"})
     assert config.environment() == {"A": "1"}
+
+
+@pytest.mark.parametrize("key", ["sk-secret\n", "sk secret", "sk-\u200bsecret", "sk-\x00"])
+def test_a_key_that_cannot_be_sent_is_refused_without_being_shown(key):
+    text = HOSTED.format('api_key_env = "MY_KEY"\nprice = "free"', "")
+    told = fault(text, {"MY_KEY": key})
+    assert "the key in MY_KEY" in told
+    assert "secret" not in told

@@ -335,7 +335,7 @@ def test_schemas_that_are_not_objects_have_their_meaning():
 def test_what_plain_text_cannot_carry_is_named():
     message = Message(Role.USER, (Text("see"), Opaque("image_url", {}), Text("this")))
     ask = make_ask(message, needs=frozenset({Need.TOOLS, Need.LOGPROBS}))
-    assert losses(ask) == ("image_url", "tools")
+    assert losses(ask) == ("image_url", "logprobs", "tools")
     assert chat_body(ask, constrained=False)["messages"] == [
         {"role": "user", "content": "see\nthis"}
     ]

@@ -127,6 +127,14 @@ async def test_a_body_is_counted_while_it_comes(front):
     assert "100 bytes" in front.error["message"]
 
 
+async def test_a_body_ends_with_the_last_byte_of_its_told_length(front):
+    begun = {"type": "http.request", "body": b'{"a"', "more_body": True}
+    rest = {"type": "http.request", "body": b": 1}", "more_body": True}
+    async with asyncio.timeout(1):
+        assert await front.ask(HOST, JSON, (b"content-length", b"8"), messages=[begun, rest]) == 200
+    assert front.bodies == [b'{"a": 1}']
+
+
 async def test_a_body_that_stops_coming_is_given_up(front, monkeypatch):
     monkeypatch.setattr(guard, "BODY_IDLE_SECONDS", 0.02)
     piece = {"type": "http.request", "body": b"x", "more_body": True}

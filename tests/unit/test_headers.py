@@ -121,3 +121,24 @@ def test_an_outcome_that_served_nothing_names_no_tier():
     )
     assert b"x-rung-tier" not in told
     assert b"x-rung-attempts" in told
+
+
+@pytest.mark.parametrize(
+    "name", ["x-rung-max-usd", "x-rung-deadline-ms", "x-rung-tier", "x-rung-ladder"]
+)
+def test_a_limit_that_is_given_twice_is_refused(name: str) -> None:
+    twice = [(name.encode(), b"1"), (name.upper().encode(), b"2")]
+    with pytest.raises(RequestError, match="more than once") as caught:
+        directions(twice)
+    assert caught.value.param == name
+
+
+def test_checks_in_several_lines_add_up() -> None:
+    lines = [(b"x-rung-verify", b"a, b"), (b"X-Rung-Verify", b"c")]
+    assert directions(lines).verify == ("a", "b", "c")
+
+
+@pytest.mark.parametrize("value", [b"0.0001", b"1_000", b"0", b"1e3", b"-5", b"nan", b"inf"])
+def test_a_deadline_is_a_plain_number_of_at_least_a_millisecond(value: bytes) -> None:
+    with pytest.raises(RequestError, match="between 1 and"):
+        directions([(b"x-rung-deadline-ms", value)])

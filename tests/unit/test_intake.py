@@ -87,7 +87,7 @@ def test_a_pinned_tier_is_the_only_one_on_the_plan() -> None:
 def test_an_unknown_tier_names_the_nearest() -> None:
     with (
         Cascade([Tier.ready_made("workhorse", ScriptedProvider("x"))], ledger=None) as cascade,
-        pytest.raises(RequestError, match="did you mean 'workhorse'"),
+        pytest.raises(RequestError, match="did you mean `workhorse`"),
     ):
         cascade.run("hello", tier="workhose")
 

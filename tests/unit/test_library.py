@@ -1,6 +1,5 @@
 import asyncio
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -18,11 +17,13 @@ from rung import (
     LedgerError,
     Reply,
     RequestError,
+    RunOptions,
     ScriptedProvider,
     Tier,
     UpstreamError,
     checks,
 )
+from rung.asking import Options
 from rung.core.types import EndedBy, Failure, Fault, Kind, Status, UsageSource
 from rung.ledger import Ledger
 from support.gateway import environment, gone
@@ -36,14 +37,9 @@ def scripted(name, *replies, cycle=False, **options):
     return Tier.ready_made(name, provider, **options)
 
 
-def cascade(*tiers, ledger=None, **options):
-    return Cascade(tiers, ledger=ledger, **options)
-
-
-@pytest.fixture(autouse=True)
-def _surroundings(tmp_path, monkeypatch):
-    """Nothing of the developer's own: no key, no ledger."""
-    monkeypatch.setattr(os, "environ", environment(tmp_path))
+def cascade(*tiers, ledger=None, environment=None, **options):
+    """A cascade with nothing of the developer's own: no key, no ledger."""
+    return Cascade(tiers, ledger=ledger, environment=environment or {}, **options)
 
 
 # ------------------------------------------------------------------ the four lines
@@ -61,20 +57,25 @@ def test_two_tiers_and_a_check_are_four_lines():
     assert result.id
 
 
-def test_a_models_own_name_is_a_tiers_name(monkeypatch):
-    monkeypatch.setitem(os.environ, "OPENAI_API_KEY", "sk-x")
+def test_a_models_own_name_is_a_tiers_name():
     tiers = [Tier.ollama("llama3.1:8b"), Tier.of("openrouter", "meta-llama/llama-3.3-70b")]
     assert [tier.name for tier in tiers] == ["llama3.1:8b", "meta-llama/llama-3.3-70b"]
     Cascade(tiers, ledger=None).close()
 
 
-def test_nothing_passed_is_no_text_but_a_draft():
-    with cascade(scripted("a", "first"), scripted("b", "second")) as ladder:
+def test_nothing_passed_is_no_text_but_a_draft(tmp_path):
+    tiers = scripted("a", "first"), scripted("b", "second")
+    with cascade(*tiers, ledger=tmp_path / "l.db") as ladder:
         result = ladder.run("hi", verify=lambda text: False)
     assert (result.text, result.tier, result.verified) == (None, None, False)
     assert result.draft in {"first", "second"}
     assert result.inbox is True
     assert result.verdicts
+
+
+def test_without_a_ledger_there_is_no_inbox_to_wait_in():
+    with cascade(scripted("a", "first")) as ladder:
+        assert ladder.run("hi", verify=lambda text: False).inbox is False
 
 
 def test_best_serves_the_least_bad_answer_flagged():
@@ -279,14 +280,39 @@ def test_every_request_is_in_the_ledger_before_its_answer_is_out(tmp_path):
 
 
 def test_by_default_it_is_the_one_that_the_bill_reads(tmp_path):
-    with Cascade([scripted("a", "x")]) as ladder:
+    with Cascade([scripted("a", "x")], environment=environment(tmp_path)) as ladder:
         result = ladder.run("hi")
     with Ledger.open(tmp_path / "data" / "rung" / "ledger.db", create=False) as ledger:
         assert ledger.find(result.id)
 
 
+def test_a_ledger_is_named_by_any_path_whatever_it_is_called(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with cascade(scripted("a", "x"), ledger=":default:") as ladder:
+        ladder.run("hi")
+    assert (tmp_path / ":default:").is_file()
+
+
+def test_keys_are_looked_up_in_the_environment_that_was_given(tmp_path):
+    def tried(environment):
+        made = cascade(Tier.openai("gpt-4o", retries=0), environment=environment)
+        with made, pytest.raises((ConfigError, UpstreamError)) as caught:
+            made.run("hi", max_usd=0)
+        return str(caught.value)
+
+    assert "OPENAI_API_KEY" in tried({})
+    assert "limits of the request" in tried({"OPENAI_API_KEY": "sk-x"})
+    (tmp_path / "rung.toml").write_text(
+        '[tiers.a]\nprovider = "openai"\nmodel = "gpt-4o"\n[ladders.one]\ntiers = ["a"]\n'
+    )
+    keyed = {"OPENAI_API_KEY": "sk-x"}
+    Cascade.from_config(tmp_path / "rung.toml", environment=keyed).close()
+    with pytest.raises(ConfigError, match="OPENAI_API_KEY"):
+        Cascade.from_config(tmp_path / "rung.toml", environment={})
+
+
 def test_none_keeps_no_record(tmp_path):
-    with cascade(scripted("a", "x"), ledger=None) as ladder:
+    with cascade(scripted("a", "x"), environment=environment(tmp_path)) as ladder:
         ladder.run("hi")
     assert not list(tmp_path.rglob("*.db"))
 
@@ -296,7 +322,8 @@ def test_a_configuration_brings_its_ladders_and_its_ledger(tmp_path):
         'ledger = "here.db"\n[tiers.a]\nprovider = "ollama"\nmodel = "m"\n'
         'base_url = "http://127.0.0.1:9"\n[ladders.one]\ntiers = ["a"]\n'
     )
-    with Cascade.from_config(tmp_path / "rung.toml") as ladder, pytest.raises(UpstreamError):
+    ladder = Cascade.from_config(tmp_path / "rung.toml", environment={})
+    with ladder, pytest.raises(UpstreamError):
         ladder.run("hi", ladder="one")
     assert (tmp_path / "here.db").exists()
 
@@ -396,6 +423,117 @@ def test_it_may_be_used_again_after_it_was_closed():
         assert ladder.run("hi").text == "x"
         ladder.close()
         assert ladder.run("hi").text == "x"
+
+
+def test_closing_while_others_run_strands_no_one(tmp_path):
+    ladder = cascade(scripted("a", Reply("x", seconds=0.001), cycle=True), ledger=tmp_path / "l.db")
+    done, odd = [], []
+    enough = threading.Event()
+
+    def work():
+        while not enough.is_set():
+            try:
+                done.append(ladder.run("hi").id)
+            except CancelledError:
+                pass
+            except Exception as error:  # noqa: BLE001 - kept for the assertion below
+                odd.append(error)
+
+    before = threading.active_count()
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(20):
+        count = len(done)
+        ladder.close()
+        while len(done) == count and not odd:
+            time.sleep(0.001)
+    enough.set()
+    for thread in threads:
+        thread.join(10)
+    ladder.close()
+    assert not any(thread.is_alive() for thread in threads)
+    assert odd == []
+    assert threading.active_count() == before
+    with Ledger.open(tmp_path / "l.db", create=False) as ledger:
+        booked = {outcome.request.id for outcome in ledger.recent(100_000)}
+    assert set(done) <= booked
+
+
+def test_two_may_close_at_once():
+    provider = ScriptedProvider(["x"])
+    ladder = cascade(Tier.ready_made("a", provider))
+    ladder.run("hi")
+    threads = [threading.Thread(target=ladder.close) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in threads)
+    assert provider.closed
+
+
+def test_what_fails_to_close_is_told_and_the_thread_ends():
+    class Stuck(ScriptedProvider):
+        async def close(self):
+            raise OSError("stuck")
+
+    before = threading.active_count()
+    ladder = cascade(Tier.ready_made("a", Stuck(["x"])))
+    ladder.run("hi")
+    with pytest.raises(OSError, match="stuck"):
+        ladder.close()
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda ladder: ladder.run("inner"), "await run_async"),
+        (lambda ladder: ladder.close(), "close the cascade where it was made"),
+    ],
+)
+def test_an_async_check_is_told_not_to_wait_for_itself(call, said):
+    caught = []
+
+    async def check(text):
+        try:
+            call(ladder)
+        except RuntimeError as error:
+            caught.append(str(error))
+        return True
+
+    with cascade(scripted("a", "x", cycle=True)) as ladder:
+        assert ladder.run("hi", verify=check).verified is True
+    assert len(caught) == 1
+    assert said in caught[0]
+
+
+def test_an_async_check_may_await_the_cascade_and_a_plain_one_may_run_it():
+    async def waits(text):
+        return (await ladder.run_async("inner")).text == "x"
+
+    def blocks(text):
+        return ladder.run("inner").text == "x"
+
+    with cascade(scripted("a", "x", cycle=True)) as ladder:
+        assert ladder.run("hi", verify=[waits, blocks]).verified is True
+
+
+async def test_a_run_that_is_cancelled_before_it_began_leaves_nothing_behind():
+    ladder = cascade(scripted("a", "x", cycle=True))
+    for _ in range(50):
+        asking = asyncio.ensure_future(ladder.run_async("hi"))
+        await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    assert (await ladder.run_async("hi")).text == "x"
+    ladder.close()
+
+
+def test_options_have_the_same_names_for_readers_and_for_type_checkers():
+    assert set(RunOptions.__annotations__) == set(Options.__struct_fields__)
 
 
 # ------------------------------------------------------------------ programs of their own

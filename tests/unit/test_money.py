@@ -14,8 +14,6 @@ from rung.core.money import (
     NANOUSD,
     exact,
     from_usd,
-    per_second,
-    per_tokens,
     readable,
     to_usd,
 )
@@ -110,22 +108,3 @@ def test_people_read_as_many_decimals_as_the_amount_needs(nanousd: int, shown: s
 def test_no_amount_is_shown_as_nothing_or_off_by_more_than_one_percent(nanousd: int) -> None:
     shown = Decimal(readable(nanousd).replace("$", "").replace(",", ""))
     assert abs(shown - to_usd(nanousd)) <= abs(to_usd(nanousd)) / 100
-
-
-@given(st.integers(0, 10**9), st.integers(0, 10**14))
-def test_the_price_of_tokens_is_within_half_a_nano_dollar(tokens: int, price: int) -> None:
-    assert abs(per_tokens(tokens, price) - Fraction(tokens * price, 10**6)) <= Fraction(1, 2)
-
-
-def test_a_million_tokens_cost_the_price_of_a_million() -> None:
-    assert per_tokens(1_000_000, 150_000_000) == 150_000_000
-
-
-@pytest.mark.parametrize("tokens", [-1, -(10**9)])
-def test_a_negative_count_earns_nothing(tokens: int) -> None:
-    assert per_tokens(tokens, 10**9) == 0
-
-
-@pytest.mark.parametrize(("seconds", "cost"), [(0.0, 0), (-1.0, 0), (1.5, 150), (0.004, 0)])
-def test_time_is_paid_by_the_second(seconds: float, cost: int) -> None:
-    assert per_second(seconds, 100) == cost

@@ -1,7 +1,9 @@
 """Prices: exact to the nano-dollar, never zero by accident, bounded against hostile names."""
 
+import re
 import subprocess
 import sys
+import tomllib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -14,6 +16,7 @@ from genai_prices.types import ModelPrice
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rung.config import TierTable
 from rung.core.errors import ConfigError
 from rung.core.money import from_usd
 from rung.core.types import Usage, UsageSource
@@ -32,8 +35,8 @@ TOKEN_PRICED = [
 ]
 
 
-def book(**overrides):
-    return PriceBook(overrides, now=lambda: NOW)
+def book():
+    return PriceBook(now=lambda: NOW)
 
 
 def usage(sent=0, said=0, read=0, written=0, thought=0):
@@ -252,10 +255,13 @@ def test_free_is_the_operators_word_and_recorded_as_such():
     assert pricer.cost(usage(10, 10), 1.0, NOW) == 0
 
 
-def test_an_override_by_model_name_serves_tiers_and_baselines():
-    prices = PriceBook({"my-own-model": PriceOverride("1", "2")}, now=lambda: NOW)
-    assert prices.known("my-own-model")
-    assert prices.pricer("openai", "my-own-model", None, local=False).worst_cost(1000, 0) == 10**6
+def test_the_advice_for_a_missing_price_is_what_the_configuration_takes():
+    with pytest.raises(ConfigError) as caught:
+        book().pricer("openai", "my-own-model", None, local=False)
+    priced, free = re.findall(r"`(.*?)`", caught.value.problems[0].fix)
+    for line in (priced, free):
+        told = tomllib.loads(f'provider = "openai"\n{line}', parse_float=Decimal)
+        assert TierTable.model_validate(told).price is not None
 
 
 # ------------------------------------------------------------------ names from callers
@@ -275,7 +281,7 @@ def test_an_override_by_model_name_serves_tiers_and_baselines():
     ],
 )
 def test_a_callers_model_is_known_only_with_a_price(name, known):
-    assert book().known(name) is known
+    assert (book().requested(name) is not None) is known
 
 
 def test_names_from_callers_never_fill_the_memory():
@@ -283,7 +289,7 @@ def test_names_from_callers_never_fill_the_memory():
     missed = get_snapshot()._provider_misses
     before = len(missed)
     for number in range(REMEMBERED_NAMES + 50):
-        assert not prices.known(f"zz-{number}")
+        assert prices.requested(f"zz-{number}") is None
     assert prices._requested.cache_info().currsize == REMEMBERED_NAMES
     assert len(missed) == before
 
@@ -291,7 +297,7 @@ def test_names_from_callers_never_fill_the_memory():
 def test_the_list_is_not_imported_before_it_is_needed():
     code = (
         "import sys, datetime, rung.pricing as p;"
-        "b = p.PriceBook({}, now=lambda: datetime.datetime.now(datetime.UTC));"
+        "b = p.PriceBook(now=lambda: datetime.datetime.now(datetime.UTC));"
         "b.pricer(None, 'llama3.1:8b', None, True);"
         "sys.exit('genai_prices' in sys.modules)"
     )

@@ -18,7 +18,7 @@ def test_the_known_providers():
     assert set(PROVIDERS) == {
         *("openai", "openrouter", "gemini", "moonshot", "deepseek", "mistral", "groq"),
         *("together", "fireworks", "xai", "cerebras", "ollama", "llamacpp", "lmstudio", "vllm"),
-        *("embedded", "scripted", "openai_compatible"),
+        *("embedded", "openai_compatible"),
     }
     assert all(lookup(name).name == name for name in PROVIDERS)
 
@@ -56,13 +56,12 @@ def test_a_row_is_complete(row):
     ],
 )
 def test_an_unknown_name_is_told_the_nearest(wrong, near):
-    with pytest.raises(ConfigError, match=f"did you mean .*{near}") as caught:
+    with pytest.raises(ConfigError, match=f"did you mean `{near}`"):
         lookup(wrong)
-    assert "openai_compatible" in (caught.value.fix or "")
 
 
 def test_a_name_like_none_is_told_all():
-    with pytest.raises(ConfigError, match="known: openai, openrouter, gemini"):
+    with pytest.raises(ConfigError, match=r"use one of: cerebras, deepseek, .*openai_compatible"):
         lookup("?" * 10_000)
 
 

@@ -12,6 +12,7 @@ from rung.config import parse
 from rung.core.engine import Accept, Call, Exhausted, Verify
 from rung.core.errors import LedgerError, RequestError
 from rung.core.types import (
+    Answer,
     Directions,
     EndedBy,
     Failure,
@@ -30,7 +31,7 @@ from rung.core.types import (
 )
 from rung.fittings import READY_MADE
 from rung.intake import Intake
-from rung.providers.base import CallError, Delta
+from rung.providers.base import CallError, Delta, Done
 from rung.providers.scripted import Reply, ScriptedProvider
 from rung.runner import SAMPLE_TEMPERATURE, STOPPING
 
@@ -131,6 +132,38 @@ class Plays:
 
 
 # ------------------------------------------------------------------ one after the other
+
+
+@pytest.mark.parametrize(
+    ("choices", "tier"), [((GOOD, GOOD), "a"), ((GOOD, WRONG), "b"), ((WRONG, GOOD), "b")]
+)
+async def test_every_choice_has_to_pass(choices, tier):
+    first, *more = choices
+    several = Plays(Done(Answer(first, more=tuple(more)), Usage()))
+    served = await Stage(several, ScriptedProvider(GOOD)).answer(schema=SCHEMA)
+    assert served.outcome.attempts[served.outcome.served].tier == tier
+
+
+async def test_what_was_reported_before_a_cancellation_is_what_is_billed():
+    usage = Usage(1000, 2000, source=UsageSource.PROVIDER)
+    begun = asyncio.Event()
+
+    class Lingers:
+        dialect = "scripted"
+
+        async def call(self, ask):
+            yield Done(Answer("x"), usage)
+            begun.set()
+            await asyncio.Event().wait()
+
+    stage = Stage(Lingers())
+    task = asyncio.ensure_future(stage.answer())
+    await begun.wait()
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    (outcome,) = stage.book.outcomes
+    assert (outcome.attempts[0].usage, outcome.ended_by) == (usage, EndedBy.CLIENT)
 
 
 async def test_each_action_is_watched_and_then_done():

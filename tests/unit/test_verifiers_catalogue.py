@@ -91,7 +91,7 @@ def test_a_python_function_is_called_by_name():
 def test_unknown_options_are_all_named_with_the_nearest_known():
     problems = refused("json_schema", shema="x", any=True)
     assert [problem.place for problem in problems] == ["shema", "any"]
-    assert problems[0].fix == "did you mean schema?"
+    assert problems[0].fix == "did you mean `schema`?"
     assert refused("not_empty", x=1)[0].fix == "remove it, there are none"
 
 

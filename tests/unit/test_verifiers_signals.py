@@ -271,7 +271,7 @@ def test_a_megabyte_is_judged_in_no_time(text):
     began = time.perf_counter()
     refusing(text)
     doubts(text)
-    assert time.perf_counter() - began < 0.1
+    assert time.perf_counter() - began < 5  # a quadratic search would take hours
 
 
 @given(st.text())

@@ -287,3 +287,10 @@ def test_models_are_listed() -> None:
             {"id": "tier:a", "object": "model", "created": 7, "owned_by": "rung"},
         ],
     }
+
+
+def test_further_choices_are_kept_for_the_checks() -> None:
+    told = completion({"content": "one"})
+    told["choices"] += [{"index": 1, "message": {"content": "two"}, "finish_reason": "stop"}]
+    answer, _ = decode(told)
+    assert (answer.text, answer.more) == ("one", ("two",))

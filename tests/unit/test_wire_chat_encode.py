@@ -21,6 +21,10 @@ from rung.wire import chat
 MODEL_NAMES = st.text(min_size=1)
 
 
+def with_model(body: bytes, model: str, **changes: Any) -> bytes:
+    return chat.with_changes(body, chat.Changes(model, **changes))
+
+
 @pytest.mark.parametrize(
     ("body", "wanted"),
     [
@@ -37,7 +41,7 @@ MODEL_NAMES = st.text(min_size=1)
     ],
 )
 def test_only_the_top_level_model_is_exchanged(body, wanted) -> None:
-    assert chat.with_model(body, "NEW") == wanted
+    assert with_model(body, "NEW") == wanted
 
 
 BODIES = st.dictionaries(
@@ -53,13 +57,13 @@ BODIES = st.dictionaries(
 @given(BODIES, MODEL_NAMES, st.sampled_from([None, 1]), st.booleans())
 def test_exchanging_the_model_agrees_with_json(told, model, indent, ascii_only) -> None:
     body = json.dumps(told, indent=indent, ensure_ascii=ascii_only).encode()
-    changed = chat.with_model(body, model)
+    changed = with_model(body, model)
     assert json.loads(changed) == told | {"model": model}
     assert list(json.loads(changed)) == list(told | {"model": model})
 
 
 def changed(told: dict[str, Any], **options: Any) -> dict[str, Any]:
-    return json.loads(chat.with_model(json.dumps(told).encode(), "m", **options))
+    return json.loads(with_model(json.dumps(told).encode(), "m", **options))
 
 
 def test_a_stream_is_asked_for_usage_once() -> None:
@@ -70,7 +74,7 @@ def test_a_stream_is_asked_for_usage_once() -> None:
     kept = changed(body | {"stream_options": {"x": 1, "include_usage": False}}, usage=True)
     assert kept["stream_options"] == {"x": 1, "include_usage": True}
     spaced = b'{"model":"m","stream":true,"stream_options":{ "include_usage" : true }}'
-    assert chat.with_model(spaced, "m", usage=True) == spaced
+    assert with_model(spaced, "m", usage=True) == spaced
 
 
 def test_a_plain_request_is_not_asked_for_usage() -> None:

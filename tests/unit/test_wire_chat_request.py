@@ -324,6 +324,6 @@ def test_whatever_the_bytes_a_request_or_a_request_error_comes_of_them(body) -> 
         error = refused
     else:
         assert request.body == body
-        chat.with_model(body, "m", stream=True, usage=True)
+        chat.with_changes(body, chat.Changes("m", stream=True, usage=True))
         return
     assert 400 <= error.status < 500

@@ -219,3 +219,12 @@ def test_a_written_stream_reads_back_as_the_same_answer(
         ("id-1", "chat.completion.chunk", 7)
     }
     assert [not one["choices"] for one in told] == [False] * (len(told) - asked) + [True] * asked
+
+
+def test_further_choices_of_a_stream_are_kept_for_the_checks() -> None:
+    stream = chat.ChatStream()
+    for index, text in ((0, "o"), (1, "tw"), (0, "ne"), (1, "o")):
+        chunk = {"choices": [{"index": index, "delta": {"content": text}}]}
+        stream.feed(json.dumps(chunk).encode())
+    answer = stream.answer()
+    assert (answer.text, answer.more) == ("one", ("two",))

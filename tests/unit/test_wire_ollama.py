@@ -84,12 +84,6 @@ def test_a_schema_becomes_the_format(schema, expected):
     assert encoded(schema=schema).get("format") == expected
 
 
-@pytest.mark.parametrize("think", [True, False])
-def test_thinking_is_only_mentioned_when_configured(think):
-    assert encoded(think=think)["think"] is think
-    assert "think" not in encoded()
-
-
 def test_a_load_asks_for_the_same_window_as_the_chat_after_it():
     assert json.loads(wire.encode_load(OPTIONS)) == {
         "model": "qwen2.5:0.5b",

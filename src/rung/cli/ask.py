@@ -11,28 +11,22 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from rung import asking
 from rung.account import outcome_json
-from rung.assemble import Assembly, assemble
-from rung.cli.output import console, money, one_line, plain, print_json, seconds
+from rung.assemble import assemble, new_id
+from rung.cli.output import console, money, one_line, print_json, seconds, stripped
 from rung.cli.settings import ConfigPath, Json, load
 from rung.cli.watch import Watcher
-from rung.core.engine import Exhausted
 from rung.core.errors import RequestError, UpstreamError
-from rung.core.money import from_usd
 from rung.core.outcome import Outcome
-from rung.core.types import (
-    Directions,
-    Message,
-    Request,
-    Role,
-    Sampling,
-    SchemaRequest,
-    Text,
-)
+from rung.core.types import Request
 from rung.fittings import verifier_from
-from rung.trouble import no_answer, nothing_passed
+from rung.trouble import trouble
 
 UNVERIFIED = 3
+LONGEST_SCHEMA = 1024 * 1024
+"""More is never read: a schema that is refused for its size is shorter than this."""
+
 LONGEST_PROMPT = 32 * 1024 * 1024
 
 
@@ -75,9 +69,10 @@ def ask(
     Args:
         prompt: The prompt; `-` reads it from standard input.
     """
-    wishes = wishes or Wishes()
-    request = _request(_piped() if prompt == "-" else prompt, wishes)
-    outcome = asyncio.run(_answer(request, wishes, path, quiet=json or not sys.stderr.isatty()))
+    if prompt == "-":
+        prompt = _piped()
+    quiet = json or not sys.stderr.isatty()
+    outcome = asyncio.run(_answer(prompt, wishes or Wishes(), path, quiet=quiet))
     if json:
         print_json(outcome_json(outcome))
     _conclude(outcome, json=json)
@@ -85,17 +80,19 @@ def ask(
 
 def _piped() -> str:
     """Standard input as text; bytes that are none are replaced rather than refused."""
-    return sys.stdin.buffer.read(LONGEST_PROMPT + 1).decode("utf-8", "replace")
+    read = sys.stdin.buffer.read(LONGEST_PROMPT + 1)
+    if len(read) > LONGEST_PROMPT:
+        raise RequestError(f"the prompt is longer than {LONGEST_PROMPT} bytes.", status=413)
+    return read.decode("utf-8", "replace")
 
 
-async def _answer(request: Request, wishes: Wishes, path: Path | None, *, quiet: bool) -> Outcome:
-    found = load(path)
-    parts: Assembly = assemble(found)
+async def _answer(prompt: str, wishes: Wishes, path: Path | None, *, quiet: bool) -> Outcome:
+    request = _request(new_id(), prompt, wishes)
+    own = [name for name in wishes.verify if ":" in name]
+    parts = assemble(load(path))
     try:
-        own = [name for name in wishes.verify if ":" in name]
         extra = tuple(verifier_from(name) for name in own)
         with Watcher(parts, console(err=True), quiet=quiet) as sink:
-            request = _named(request, parts)
             served = await parts.intake.answer(request, extra=extra, sink=sink)
     finally:
         await parts.close()
@@ -104,28 +101,17 @@ async def _answer(request: Request, wishes: Wishes, path: Path | None, *, quiet:
 
 def _conclude(outcome: Outcome, *, json: bool) -> None:
     """Print the answer, or what became of it, and leave with the status that says which."""
-    if isinstance(outcome.decision, Exhausted) and outcome.decision.best is None:
+    told = trouble(outcome)
+    if told is not None:
         # Not raised: with --json the one document is printed already.
-        print(f"rung: {no_answer(outcome).message}", file=sys.stderr)
-        sys.exit(UpstreamError.exit_code)
-    if outcome.served is None:
-        trouble = nothing_passed(outcome)
-        if not json:
-            print(f"rung: {trouble.message}", file=sys.stderr)
-        sys.exit(UNVERIFIED)
+        print(f"rung: {stripped(told.message)}", file=sys.stderr)
+        sys.exit(UpstreamError.exit_code if outcome.best is None else UNVERIFIED)
     if not json:
-        answer = outcome.answer
-        print(plain_text(answer.text if answer else ""))
+        text = outcome.answer.text if outcome.answer else ""
+        print(stripped(text) if sys.stdout.isatty() else text)
         _summary(outcome)
     if outcome.verified is False:
         sys.exit(UNVERIFIED)
-
-
-def plain_text(text: str) -> str:
-    """An answer for a terminal: as it is when piped on, without control characters otherwise."""
-    from rich.markup import render
-
-    return render(plain(text)).plain if sys.stdout.isatty() else text
 
 
 def _summary(outcome: Outcome) -> None:
@@ -139,43 +125,27 @@ def _summary(outcome: Outcome) -> None:
     )
 
 
-def _request(prompt: str, wishes: Wishes) -> Request:
-    if len(prompt) > LONGEST_PROMPT:
-        raise RequestError(f"the prompt is longer than {LONGEST_PROMPT} bytes.", status=413)
-    if not prompt.strip():
-        raise RequestError("the prompt is empty.", fix='rung ask "your question"')
-    messages = [Message(Role.SYSTEM, (Text(wishes.system),))] if wishes.system else []
-    messages.append(Message(Role.USER, (Text(prompt),)))
-    try:
-        cap = None if wishes.max_usd is None else from_usd(wishes.max_usd)
-    except ValueError as error:
-        raise RequestError(f"--max-usd: {error}.", fix='an amount such as "0.05"') from None
-    return Request(
-        id="",
-        dialect="cli",
-        messages=tuple(messages),
-        schema=None if wishes.schema is None else SchemaRequest(_schema(wishes.schema)),
-        sampling=Sampling(max_tokens=wishes.max_tokens, temperature=wishes.temperature),
-        directions=Directions(
-            ladder=wishes.ladder,
-            tier=wishes.tier,
-            verify=tuple(name for name in wishes.verify if ":" not in name),
-            project=wishes.project,
-            deadline_seconds=wishes.deadline,
-            max_cost_nanousd=cap,
-        ),
+def _request(new_id: str, prompt: str, wishes: Wishes) -> Request:
+    """The wishes as a request; Python functions among the verifiers are no part of it."""
+    asked = asking.Options(
+        schema=None if wishes.schema is None else _schema(wishes.schema),
+        system=wishes.system,
+        max_tokens=wishes.max_tokens,
+        temperature=wishes.temperature,
+        ladder=wishes.ladder,
+        tier=wishes.tier,
+        project=wishes.project,
+        deadline_seconds=wishes.deadline,
+        max_usd=wishes.max_usd,
     )
-
-
-def _named(request: Request, parts: Assembly) -> Request:
-    from dataclasses import replace
-
-    return replace(request, id=parts.intake.new_id())
+    named = [name for name in wishes.verify if ":" not in name]
+    return asking.request(new_id, prompt, asked, dialect="cli", verify=named)
 
 
 def _schema(path: Path) -> Any:
     try:
-        found = jsonlib.loads(path.read_text("utf-8"))
+        with path.open("rb") as file:
+            found = jsonlib.loads(file.read(LONGEST_SCHEMA))
     except OSError as error:
         raise RequestError(f"--schema {path}: {error.strerror}.") from None
     except (ValueError, RecursionError) as error:

@@ -49,7 +49,7 @@ def bill(
 
     """
     now = time.time()
-    with open_ledger(load(path)) as ledger:
+    with open_ledger(load(path, parts=False)) as ledger:
         made = add_up(
             ledger,
             since_unix=None if since is None else moment(since, now),
@@ -126,7 +126,7 @@ def _figures(total: RequestLine) -> list[tuple[str, str]]:
         saved = NOTHING if each.savings is None else f"{each.savings:.1%} saved"
         amounts = f"{money(each.spend_nanousd)} instead of {money(each.baseline_nanousd)}"
         figures.append((f"against {one_line(each.name, 20)}", f"{amounts}, {saved}"))
-        figures.append(("", f"(the same tokens, over {each.requests} answered requests)"))
+        figures.append(("", f"(the same tokens, over {each.requests} requests)"))
     if spend.estimated.hits:
         figures.append(("token counts", f"{share(spend.estimated)} of calls estimated"))
     return figures

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from rung.cli.output import console, print_json
+import re
+
+from rung.cli.output import console, plain, print_json
 from rung.cli.settings import ConfigPath, Json, load
 from rung.config import Config
+
+LOGIN = re.compile(r"//[^/@]*@")
+"""A name and password in an address."""
 
 
 def check(*, path: ConfigPath = None, json: Json = False) -> None:
@@ -13,20 +18,23 @@ def check(*, path: ConfigPath = None, json: Json = False) -> None:
     if json:
         print_json({"ok": True, "file": None if found.path is None else str(found.path)})
         return
-    console().print(f"{_whence(found)}: no faults.")
+    console().print(f"{plain(_whence(found))}: no faults.")
 
 
 def show(*, path: ConfigPath = None, json: Json = False) -> None:
     """Show the configuration in force with all defaults filled in; never a secret."""
     found = load(path)
     table = found.file.model_dump(mode="json", exclude_none=True)
+    for tier in table["tiers"].values():
+        if "base_url" in tier:
+            tier["base_url"] = LOGIN.sub("//***@", tier["base_url"])
     document = {**table, "ledger": str(found.ledger), "default_ladder": found.default_ladder}
     if json:
         print_json(document)
         return
     from rich.pretty import pprint
 
-    console().print(_whence(found))
+    console().print(plain(_whence(found)))
     pprint(document, console=console(), expand_all=True)
 
 

@@ -10,26 +10,18 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from rung import checks, config
+from rung import asking, checks, config
 from rung.account import outcome_json
 from rung.assemble import Assembly, assemble
 from rung.cli.bill import show_bill
 from rung.cli.demo_tasks import TASKS, Task
+from rung.cli.neighbours import chat_model
 from rung.cli.output import console, money, one_line, print_json, seconds
 from rung.cli.settings import Json
 from rung.cli.watch import Watcher
 from rung.config import Config, FileTable
 from rung.core.errors import ConfigError
 from rung.core.outcome import Outcome
-from rung.core.types import (
-    Directions,
-    Message,
-    Request,
-    Role,
-    Sampling,
-    SchemaRequest,
-    Text,
-)
 from rung.ledger.bill import bill, to_json
 from rung.providers.embedded import find_model
 from rung.surroundings import look_around
@@ -108,22 +100,24 @@ async def _demo(base: Config, *, local_only: bool, json: bool) -> None:
 async def _run(parts: Assembly, task: Task, place: int, *, json: bool) -> Run:
     told = console(err=json)
     told.print(f"\n[bold]{place:2}. {task.kind}[/]  [dim]{one_line(task.prompt, 100)}[/]")
-    request = Request(
-        id=parts.intake.new_id(),
-        dialect="cli",
-        messages=(Message(Role.USER, (Text(task.prompt),)),),
-        schema=None if task.schema is None else SchemaRequest(task.schema),
-        sampling=Sampling(max_tokens=task.max_tokens, temperature=0.0, seed=place),
-        directions=Directions(project=PROJECT),
+    asked = asking.Options(
+        schema=task.schema,
+        max_tokens=task.max_tokens,
+        temperature=0.0,
+        seed=place,
+        project=PROJECT,
     )
+    request = asking.request(parts.intake.new_id(), task.prompt, asked, dialect="cli")
     with Watcher(parts, told, quiet=json) as sink:
         extra = checks.verifiers(task.check)
         served = await parts.intake.answer(request, extra=extra, sink=sink)
     outcome = served.outcome
     if outcome.answer is not None:
         told.print(f"  answer: [bold]{one_line(outcome.answer.text, 90)}[/]")
-    else:
+    elif outcome.inbox:
         told.print("  [yellow]nothing passed[/]: it waits in the inbox for a human")
+    else:
+        told.print("  [yellow]no tier gave an answer[/]")
     calls = f"{len(outcome.attempts)} call{'s' if len(outcome.attempts) > 1 else ''}"
     told.print(f"  [dim]{calls}, {seconds(outcome.seconds)}, {money(outcome.cost_nanousd)}[/]")
     return Run(task, outcome)
@@ -149,14 +143,14 @@ async def _with_neighbours(base: Config, *, local_only: bool) -> Config:
     around = await look_around(base)
     tiers = dict(base.file.tiers)
     names = [PLAIN, CAREFUL]
-    for found in around.local[:1]:
-        tiers[found.provider] = config.TierTable.model_validate(
-            {"provider": found.provider, "model": found.models[0], "base_url": found.base_url}
-        )
+    if (chosen := chat_model(around.local)) is not None:
+        found, model = chosen
+        table = {"provider": found.provider, "model": model, "base_url": found.base_url}
+        tiers[found.provider] = config.TierTable.model_validate(table)
         names.append(found.provider)
     for row in () if local_only else around.keyed[:1]:
-        table = {"provider": row.name, "model": row.suggested, "timeout_seconds": 60}
-        tiers[row.name] = config.TierTable.model_validate(table)
+        keyed = {"provider": row.name, "model": row.suggested, "timeout_seconds": 60}
+        tiers[row.name] = config.TierTable.model_validate(keyed)
         names.append(row.name)
     ladder = config.LadderTable.model_validate({"tiers": names, "max_usd": MOST_USD_PER_TASK})
     file = base.file.model_copy(update={"tiers": tiers, "ladders": {"demo": ladder}})

@@ -100,7 +100,9 @@ def _query_finds(rows: list[tuple[Any, ...]]) -> Callable[[str], bool | str]:
         database = sqlite3.connect(":memory:")
         try:
             database.execute("CREATE TABLE users (name TEXT, age INTEGER)")
-            database.executemany("INSERT INTO users VALUES (?, ?)", [("Ada", 36), ("Tim", 12)])
+            database.executemany(
+                "INSERT INTO users VALUES (?, ?)", [("Ada", 36), ("Eve", 18), ("Tim", 12)]
+            )
             database.set_authorizer(_read_only)
             database.set_progress_handler(lambda: 1, SQL_STEPS)
             found = database.execute((fenced[1] if fenced else answer).strip()).fetchmany(10)

@@ -14,7 +14,6 @@ from rung.cli.settings import ConfigPath, Json, load
 from rung.config import Config
 from rung.core.errors import ConfigError, RungError
 from rung.providers.base import Health
-from rung.runner import Tier
 
 PATIENCE_SECONDS = 10.0
 
@@ -39,12 +38,14 @@ def doctor(*, path: ConfigPath = None, json: Json = False) -> None:
 
 
 async def _examine(found: Config) -> dict[str, Any]:
+    from rung.verifiers.catalogue import plug_ins
+
     ledger = await asyncio.to_thread(_ledger, found)
     parts = assemble(found, ledger=False)
     try:
         names = list(parts.tiers)
-        healths = await asyncio.gather(*(_health(parts.tiers[name]) for name in names))
-        tiers = [_told(parts, name, h) for name, h in zip(names, healths, strict=True)]
+        found_out = await asyncio.gather(*(parts.health(n, PATIENCE_SECONDS) for n in names))
+        tiers = [_told(parts, name, h) for name, h in zip(names, found_out, strict=True)]
     finally:
         await parts.close()
     return {
@@ -53,15 +54,8 @@ async def _examine(found: Config) -> dict[str, Any]:
         "ladders": {name: list(ladder.tiers) for name, ladder in found.file.ladders.items()},
         "ledger": ledger,
         "tiers": tiers,
+        "warnings": list(plug_ins().warnings),
     }
-
-
-async def _health(tier: Tier) -> Health:
-    try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            return await tier.provider.health()
-    except TimeoutError:
-        return Health(ok=False, message=f"no answer within {PATIENCE_SECONDS:g} s")
 
 
 def _told(parts: Assembly, name: str, health: Health) -> dict[str, Any]:
@@ -119,6 +113,8 @@ def _show(report: dict[str, Any]) -> None:
     for tier in report["tiers"]:
         where = "local" if tier["local"] else "cloud"
         _line(to, f"tier {tier['name']}", tier, f"{tier['model']}, {where}, price {tier['price']}")
+    for warning in report["warnings"]:
+        to.print(f"[yellow]![/] {one_line(warning, 300)}")
     to.print("all is well" if report["ok"] else "[red]something does not work: see above[/]")
 
 

@@ -19,7 +19,7 @@ def explain(id: str = "last", /, *, path: ConfigPath = None, json: Json = False)
     Args:
         id: The request's id or the beginning of it; `last` is the newest.
     """
-    with open_ledger(load(path)) as ledger:
+    with open_ledger(load(path, parts=False)) as ledger:
         found = ledger.find(id)
     if json:
         print_json(stored_json(found))

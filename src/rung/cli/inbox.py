@@ -15,7 +15,7 @@ OPEN = "open"
 
 def list(*, path: ConfigPath = None, json: Json = False) -> None:  # noqa: A001 the word people type
     """List what waits, oldest first."""
-    with open_ledger(load(path)) as ledger:
+    with open_ledger(load(path, parts=False)) as ledger:
         items = [item for item in ledger.inbox_items() if item.state == OPEN]
     if json:
         print_json([asdict(item) for item in items])
@@ -37,7 +37,7 @@ def show(id: str = "last", /, *, path: ConfigPath = None, json: Json = False) ->
     Args:
         id: The request's id or the beginning of it; `last` is the newest request.
     """
-    with open_ledger(load(path)) as ledger:
+    with open_ledger(load(path, parts=False)) as ledger:
         entry = ledger.inbox_entry(id)
     if json:
         print_json(asdict(entry))

@@ -12,7 +12,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from rung import config
-from rung.cli.output import console, one_line, print_json
+from rung.cli.neighbours import chat_model
+from rung.cli.output import console, one_line, plain, print_json
 from rung.cli.settings import Json
 from rung.config import FILE_NAME
 from rung.core.errors import ConfigError
@@ -43,17 +44,17 @@ def init(
     env = config.environment()
     around = asyncio.run(look_around(config.built_in(env)))
     text, tiers = compose(around)
-    _write(path, text)
     from rung.inspection import problems
 
-    config.load(path, env, problems)
+    config.parse(text, path, env, problems)
+    _write(path, text)
     if json:
         print_json({"path": str(path), "tiers": tiers, "found": _found(around)})
         return
     to = console()
     for line in _found(around):
         to.print(f"  found {one_line(line, 100)}")
-    to.print(f"wrote {path}: {' -> '.join(tiers)} -> inbox")
+    to.print(f"wrote {plain(str(path))}: {' -> '.join(tiers)} -> inbox")
     to.print("next: `rung doctor`, then `rung serve` or `rung ask`")
     if not around.keyed:
         to.print("[dim]no API key was found: export one (OPENAI_API_KEY ...) and run it again[/]")
@@ -65,9 +66,13 @@ def compose(around: Surroundings) -> tuple[str, list[str]]:
     Raises ConfigError where there is nothing to build a ladder from.
     """
     tables: dict[str, dict[str, str | bool | int]] = {}
-    for found in around.local[:1]:
-        local = {"provider": found.provider, "model": found.models[0], "base_url": found.base_url}
-        tables["local"] = {**local}
+    if (chosen := chat_model(around.local)) is not None:
+        found, model = chosen
+        tables["local"] = {
+            "provider": found.provider,
+            "model": model,
+            "base_url": found.base_url,
+        }
     if not tables and around.embedded:
         tables["local"] = {"provider": "embedded"}
     for row in around.keyed[:1]:
@@ -95,16 +100,20 @@ def _toml(tables: dict[str, dict[str, str | bool | int]]) -> list[str]:
 
 def _write(path: Path, text: str) -> None:
     """Write whole or not at all: a reader never sees half a configuration."""
+    half: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(
             "w", dir=path.parent, prefix=f".{path.name}.", delete=False, encoding="utf-8"
-        ) as half:
-            half.write(text)
-            half.flush()
-            os.fsync(half.fileno())
-        Path(half.name).replace(path)
+        ) as file:
+            half = Path(file.name)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        half.replace(path)
     except OSError as error:
+        if half is not None:
+            half.unlink(missing_ok=True)
         raise ConfigError(f"{path} cannot be written: {error.strerror}.") from None
 
 

@@ -1,18 +1,22 @@
 """The command line: its commands by name, and the one place where errors become exit codes.
 
-0 done   1 internal fault   2 wrong usage, request or configuration
-3 nothing passed            4 no tier answered   5 the ledger   130 interrupted
+0 done   1 internal fault, or `rung doctor` found one   2 wrong usage, request or configuration
+3 nothing passed   4 no tier answered   5 the ledger   130 interrupted
 """
 
 from __future__ import annotations
 
+import io
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from cyclopts import App, CycloptsError
 
 from rung.core.errors import RungError
+
+USAGE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +113,17 @@ def _version() -> str:
 
 def main() -> None:
     """Run one command; errors go to stderr with their fix and a status of their own."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # An answer that was paid for is printed on any terminal, a sign at worst as "?".
+            stream.reconfigure(errors="replace")
     try:
-        build(*sys.argv[1:3])(exit_on_error=False, print_error=True)
-    except CycloptsError:
-        sys.exit(2)
+        build(*sys.argv[1:3])(exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        report("usage", str(error), _help(sys.argv[1:]))
+        sys.exit(USAGE)
     except RungError as error:
-        report(error)
+        report(_kind(error), error.message, error.fix)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader of our output has seen enough; keep the interpreter from complaining at exit.
@@ -125,15 +134,29 @@ def main() -> None:
         sys.exit(130)
 
 
-def report(error: RungError) -> None:
+def report(kind: str, message: str, fix: str | None) -> None:
     """Tell an error in plain words; as one JSON document too where the caller asked for JSON."""
-    if "--json" in sys.argv:
+    if wants_json(sys.argv[1:]):
         from rung.cli.output import print_json
 
-        print_json({"error": {"message": error.message, "fix": error.fix, "type": _kind(error)}})
-    print(f"rung: {error.message}", file=sys.stderr)
-    if error.fix:
-        print(f"  fix: {error.fix}", file=sys.stderr)
+        print_json({"error": {"message": message, "fix": fix, "type": kind}})
+    print(f"rung: {message}", file=sys.stderr)
+    if fix:
+        print(f"  fix: {fix}", file=sys.stderr)
+
+
+def wants_json(tokens: Sequence[str]) -> bool:
+    """Whether `--json` is among the options. Behind `--`, or as part of a text, it is a prompt's.
+
+    An option's value cannot be `--json` by itself: that is refused as a value left out.
+    """
+    return "--json" in takewhile("--".__ne__, tokens)
+
+
+def _help(tokens: Sequence[str]) -> str:
+    """Where to read on: the page of the command that was meant, if it is one."""
+    named = tokens[0] if tokens and tokens[0] in COMMANDS else None
+    return f"see `rung {named} --help`" if named else "see `rung --help`"
 
 
 def _kind(error: RungError) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from rung.core.money import readable
@@ -22,25 +22,49 @@ STRIPPED = dict.fromkeys(
 )
 """Characters of hostile text that could move the cursor or reverse the reading direction."""
 
+BRACKET = re.compile(r"(\\*)(?:(\[[a-z#/@][^[]*?\])|\[)")
+"""What `rich.markup` reads as a tag, else a bracket; `rich.markup.escape` misses the second."""
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command line's one boundary; rich would end the process with 1."""
+        raise BrokenPipeError
+
 
 def console(*, err: bool = False) -> Console:
     """Standard output, or standard error for progress beside JSON."""
-    return Console(stderr=err, highlight=False, soft_wrap=True)
+    return _Console(stderr=err, highlight=False, emoji=False, soft_wrap=True)
 
 
 def print_json(document: Any) -> None:
     """The one JSON document of a `--json` command."""
-    json.dump(document, sys.stdout, indent=2, ensure_ascii=False, default=str)
-    sys.stdout.write("\n")
+    text = json.dumps(document, indent=2, ensure_ascii=False, default=str)
+    # Half a surrogate pair, as from an argument that is not UTF-8, is written as JSON's own escape.
+    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
     sys.stdout.flush()
 
 
+def stripped(text: str) -> str:
+    """Text from models and providers without what could steer a terminal; otherwise as it is."""
+    return text.translate(STRIPPED).encode("utf-8", "replace").decode("utf-8")
+
+
 def plain(text: str, longest: int | None = None) -> str:
-    """Text from models and providers, safe to print: no control characters, no markup."""
-    shown = text.translate(STRIPPED).encode("utf-8", "replace").decode("utf-8")
+    """The same for a `console`, where no part of it may be taken for markup."""
+    shown = stripped(text)
     if longest is not None and len(shown) > longest:
         shown = shown[: longest - 1] + "…"
-    return escape(shown)
+    words = shown.rstrip("\\")
+    # Backslashes at the end would escape a tag that follows: they are doubled before one of ours.
+    slashes = 2 * (len(shown) - len(words)) * "\\"
+    return BRACKET.sub(_escaped, words) + (f"{slashes}[none][/none]" if slashes else "")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """A bracket that rich would take for a tag's, or one that it would not: it unescapes both."""
+    slashes, tag = found[1], found[2]
+    return f"{slashes}{slashes}\\{tag}" if tag else f"{slashes}\\["
 
 
 def one_line(text: str, longest: int = 80) -> str:

@@ -21,12 +21,17 @@ ConfigPath = Annotated[
 Json = Annotated[bool, Parameter(name=["--json"], negative="", help="Print one JSON document.")]
 
 
-def load(path: Path | None) -> Config:
-    """The configuration named, found, or built in, without looking at its parts."""
+def load(path: Path | None, *, parts: bool = True) -> Config:
+    """The configuration named, found, or built in.
+
+    Without ``parts`` only its shape is checked: to read a bill, no key has to be set.
+    """
     env = config.environment()
     found = path or config.find(env, Path.cwd())
     if found is None:
         return config.built_in(env)
+    if not parts:
+        return config.load(found, env)
     from rung.inspection import problems
 
     return config.load(found, env, problems)

@@ -60,7 +60,7 @@ class Watcher:
                 model = self._parts.tiers[tier].model
                 self._status.update(f"{one_line(tier)} ({one_line(model)}): {WHY[kind]} ...")
             case Verify(check=check):
-                self._status.update(f"checking: {check.name} ...")
+                self._status.update(f"checking: {one_line(check.name)} ...")
             case Accept() | Exhausted():
                 self._status.update("")
 
@@ -75,7 +75,7 @@ def _line(attempt: Attempt) -> str:
     for status in (Status.FAILED, Status.ABSTAINED):
         for verdict in gates:
             if verdict.status is status and (status is Status.FAILED or verdict is gates[-1]):
-                said = f"{verdict.verifier}: {one_line(verdict.reason, 110)}"
+                said = f"{one_line(verdict.verifier)}: {one_line(verdict.reason, 110)}"
                 return f"{SIGN[status]} {one_line(attempt.tier)} {took} {said}"
-    passed = ", ".join(v.verifier for v in gates if v.status is Status.PASSED)
+    passed = ", ".join(one_line(v.verifier) for v in gates if v.status is Status.PASSED)
     return f"{SIGN[Status.PASSED]} {one_line(attempt.tier)} {took} [dim]passed {passed}[/]"

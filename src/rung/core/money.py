@@ -61,16 +61,3 @@ def readable(nanousd: int) -> str:
     if usd >= 1:
         return f"{sign}${usd:,.2f}"
     return f"{sign}${usd:.{min(2 - usd.adjusted(), 9)}f}"
-
-
-def per_tokens(tokens: int, nanousd_per_mtok: int) -> int:
-    """The price of ``tokens`` at a price per million, rounded to the nearest nano-dollar.
-
-    A provider's negative count costs nothing: no answer may earn money.
-    """
-    return (max(0, tokens) * nanousd_per_mtok + MTOK // 2) // MTOK
-
-
-def per_second(seconds: float, nanousd_per_second: int) -> int:
-    """The price of a local tier's time."""
-    return round(max(0.0, seconds) * nanousd_per_second)

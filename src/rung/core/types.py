@@ -162,7 +162,8 @@ class Answer:
 
     ``body`` holds the provider's own bytes of a plain (non-stream) answer in ``dialect``, so that a
     caller of that dialect gets them unchanged. ``tool_calls`` is the dialect's raw JSON list.
-    ``logprobs`` are natural logs, one per token written; empty where the tier has none.
+    ``logprobs`` are natural logs, one per token written; empty where the tier has none. ``more``
+    are the texts of further choices, where the caller asked for several.
     """
 
     text: str
@@ -171,6 +172,7 @@ class Answer:
     refusal: str | None = None
     tool_calls: tuple[Any, ...] = ()
     logprobs: tuple[float, ...] = ()
+    more: tuple[str, ...] = ()
     dialect: str = ""
     body: bytes = b""
 

@@ -52,10 +52,7 @@ class StoredRequest:
 
 @dataclass(frozen=True, slots=True)
 class StoredOutcome:
-    """An outcome as the ledger has it: the real plan and history, answers only as hashes.
-
-    ``answer_bytes`` holds the size of each attempt's answer, ``None`` where it had none.
-    """
+    """An outcome as the ledger has it: the real plan and history, answers only as hashes."""
 
     request: StoredRequest
     plan: Plan
@@ -72,7 +69,6 @@ class StoredOutcome:
     baselines: Mapping[str, int]
     inbox: bool
     rung_version: str
-    answer_bytes: tuple[int | None, ...]
 
 
 def decode(
@@ -85,12 +81,11 @@ def decode(
     given: dict[int, list[Verdict]] = {}
     for row in verdicts:
         given.setdefault(row["attempt_position"], []).append(_verdict(row))
-    listed = list(attempts)
     verified = None if request["verified"] is None else bool(request["verified"])
     return StoredOutcome(
         request=_stored_request(request),
         plan=_plans.decode(request["plan_json"]),
-        history=tuple(_attempt(row, given.get(row["position"], [])) for row in listed),
+        history=tuple(_attempt(row, given.get(row["position"], [])) for row in attempts),
         decision=_decision(request, verified),
         served=request["served_attempt"],
         verified=verified,
@@ -103,7 +98,6 @@ def decode(
         baselines={row["name"]: row["cost_nanousd"] for row in baselines},
         inbox=bool(request["inbox"]),
         rung_version=request["rung_version"],
-        answer_bytes=tuple(row["answer_bytes"] for row in listed),
     )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
-from difflib import get_close_matches
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING
 
 from rung.core.errors import ConfigError, Problem
+from rung.core.nearest import closest
 from rung.core.types import Price
 from rung.pricing.fixed import FixedPricer, PriceOverride, Pricer
 from rung.pricing.listed import ListedPricer, by_tokens
@@ -23,18 +23,15 @@ REMEMBERED_NAMES = 1024
 """How many model names from callers are remembered, known or not."""
 
 
+EXAMPLE_PRICE = "price = { input_usd_per_mtok = 0.15, output_usd_per_mtok = 0.60 }"
+
+
 class PriceBook:
-    """All prices: the operator's ``overrides`` by model name, then genai-prices' list.
+    """All prices. ``now`` gives the aware time that decides which dated price is in force."""
 
-    ``now`` gives the aware time that decides which dated price is in force.
-    """
-
-    def __init__(
-        self, overrides: Mapping[str, PriceOverride], *, now: Callable[[], datetime]
-    ) -> None:
-        self._overrides = dict(overrides)
+    def __init__(self, *, now: Callable[[], datetime]) -> None:
         self._now = now
-        self._requested = lru_cache(maxsize=REMEMBERED_NAMES)(self._look_up)
+        self._requested = lru_cache(maxsize=REMEMBERED_NAMES)(partial(self._listed, None))
 
     def load(self) -> None:
         """Read the list now (0.4 s, safe in a thread) rather than at the first request."""
@@ -47,9 +44,8 @@ class PriceBook:
 
         Raises ConfigError for a model that nobody gave a price.
         """
-        given = override or self._overrides.get(model)
-        if given is not None:
-            return FixedPricer(given.price())
+        if override is not None:
+            return FixedPricer(override.price())
         if local:
             return FixedPricer(Price("local"))
         found = self._listed(provider_id, model)
@@ -60,14 +56,6 @@ class PriceBook:
     def requested(self, model: str) -> Pricer | None:
         """The price of a model that a caller named, or None. Cheap to repeat, bounded in memory."""
         return self._requested(model) if 0 < len(model) <= LONGEST_MODEL_NAME else None
-
-    def known(self, model: str) -> bool:
-        """Whether a model that a caller named has a price, and so can be a baseline."""
-        return self.requested(model) is not None
-
-    def _look_up(self, model: str) -> Pricer | None:
-        given = self._overrides.get(model)
-        return self._listed(None, model) if given is None else FixedPricer(given.price())
 
     def _listed(self, provider_id: str | None, model: str) -> ListedPricer | None:
         # The library's own look-up remembers every name it missed, without bound.
@@ -106,15 +94,14 @@ class PriceBook:
         among = self._providers if provider is None else [provider]
         names = {found.id for place in among for found in place.models}
         name = model[:LONGEST_MODEL_NAME]
-        near = get_close_matches(name.lower(), sorted(names), n=3, cutoff=0.5)
-        known = f" Nearest known: {', '.join(near)}." if near else ""
+        near = closest(name, sorted(names))
+        known = f" The nearest known is {near}." if near else ""
         missing = provider_id is not None and provider is None
         whose = f"{provider_id} (no such provider in the list)" if missing else provider_id
         where = f" at {whose}" if whose else ""
         problem = Problem(
             place=name if provider_id is None else f"{provider_id}/{name}",
             message=f"no price is known for {name!r}{where}.{known}",
-            fix='give the tier a price = { input = "0.15", output = "0.60" } in US dollars per '
-            'million tokens, or price = "free" if calls to it cost nothing.',
+            fix=f'give the tier `{EXAMPLE_PRICE}`, or `price = "free"` if calls to it cost nothing',
         )
         return ConfigError([problem])

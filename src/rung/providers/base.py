@@ -69,8 +69,7 @@ Event = Delta | Done
 class CallError(Exception):
     """A call ended without an answer.
 
-    ``phase`` says how far it had come; ``usage`` what is known to have been spent all the same;
-    ``partial`` the text that had already arrived.
+    ``phase`` says how far it had come, ``usage`` what is known to have been spent all the same.
     """
 
     def __init__(
@@ -79,14 +78,12 @@ class CallError(Exception):
         phase: Phase,
         *,
         usage: Usage | None = None,
-        partial: str = "",
         load_seconds: float = 0.0,
     ) -> None:
         super().__init__(failure.message)
         self.failure = failure
         self.phase = phase
         self.usage = usage or Usage()
-        self.partial = partial
         self.load_seconds = load_seconds
 
 

@@ -6,7 +6,7 @@ is faster (23 us of CPU a request against 60) and leaves a request running that 
 its headers have come.
 
 Redirects are never followed, so that a key is sent nowhere but where it was meant for. The
-environment's proxies are not used: a proxy is passed in or there is none.
+environment's proxies are not used.
 """
 
 from __future__ import annotations
@@ -75,10 +75,7 @@ class HttpResponse(NamedTuple):
 
 
 class HttpClient:
-    """Pooled connections to all hosts. Safe for concurrent use and in any event loop; closed once.
-
-    ``proxy`` is a URL for all requests. ``root_certificates`` is PEM, beside the system's own.
-    """
+    """Pooled connections to all hosts. Safe for concurrent use, in any loop; closed once."""
 
     def __init__(
         self,
@@ -86,15 +83,11 @@ class HttpClient:
         connect_timeout_seconds: float = CONNECT_TIMEOUT_SECONDS,
         idle_timeout_seconds: float = IDLE_TIMEOUT_SECONDS,
         max_body_bytes: int = MAX_BODY_BYTES,
-        proxy: str | None = None,
-        root_certificates: bytes | None = None,
     ) -> None:
         self.connect_timeout_seconds = connect_timeout_seconds
         self.idle_timeout_seconds = idle_timeout_seconds
         self.max_body_bytes = max_body_bytes
-        self._transport = _transport(
-            connect_timeout_seconds, Proxy(proxy) if proxy else _NEVER, root_certificates
-        )
+        self._transport = _transport(connect_timeout_seconds)
 
     async def get(
         self, url: str, headers: Mapping[str, str], *, timeout_seconds: float
@@ -271,14 +264,11 @@ def _request(method: str, url: str, headers: Mapping[str, str], body: bytes | No
         ) from None
 
 
-def _transport(
-    connect_timeout_seconds: float, proxy: Proxy, root_certificates: bytes | None
-) -> HTTPTransport:
+def _transport(connect_timeout_seconds: float) -> HTTPTransport:
     def build(*, system_certificates: bool) -> HTTPTransport:
         return HTTPTransport(
-            tls_ca_cert=root_certificates,
             tls_include_system_certs=system_certificates,
-            proxy=proxy,
+            proxy=_NEVER,
             connect_timeout=connect_timeout_seconds,
             pool_max_idle_per_host=IDLE_CONNECTIONS,
             # The library's own resolver does not read every system's configuration.

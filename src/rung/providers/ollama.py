@@ -18,7 +18,7 @@ from rung.providers.base import Ask, CallError, Delta, Done, Event, Health
 from rung.providers.http import HttpClient, HttpError
 from rung.providers.ollama_health import examine
 from rung.providers.ollama_loading import LOAD_SECONDS, Loading, Residence
-from rung.providers.ollama_server import FIXES, HEADERS, OllamaServer
+from rung.providers.ollama_server import FIXES, HEADERS, Complaint, OllamaError, OllamaServer
 from rung.wire import ollama as wire
 from rung.wire import ollama_server as about
 from rung.wire.ollama import OLLAMA_LACKS
@@ -30,8 +30,8 @@ class OllamaProvider:
     """One model of one Ollama server.
 
     ``context_tokens`` is the largest window to load it with, its trained one where it is ``None``;
-    ``keep_alive`` how long it stays in memory after a call; ``think`` whether a model that can
-    think does, ``None`` for its own default. What it thinks is not part of the answer.
+    ``keep_alive`` how long it stays in memory after a call. What a model thinks is not part of the
+    answer.
     """
 
     dialect = wire.DIALECT
@@ -44,12 +44,10 @@ class OllamaProvider:
         model: str,
         context_tokens: int | None = None,
         keep_alive: str = "30m",
-        think: bool | None = None,
     ) -> None:
         self._server = OllamaServer(http, base_url, model, keep_alive)
         self.loading = Loading(self._server, context_tokens)
         self._context_tokens = context_tokens
-        self._think = think
 
     async def call(self, ask: Ask) -> AsyncGenerator[Event, None]:
         """Answer ``ask``, once the model is in memory."""
@@ -86,9 +84,7 @@ class OllamaProvider:
 
     def _encoded(self, ask: Ask, sampling: Sampling, home: Residence) -> bytes:
         server = self._server
-        options = wire.ChatOptions(
-            server.model, home.asked_tokens, server.keep_alive, self._think, ask.stream
-        )
+        options = wire.ChatOptions(server.model, home.asked_tokens, server.keep_alive, ask.stream)
         return wire.encode_chat(ask.messages, sampling, ask.schema, options)
 
     async def _events(self, call: _Call, body: bytes) -> AsyncGenerator[Event, None]:
@@ -121,7 +117,7 @@ class OllamaProvider:
             ) as stream:
                 if stream.status != 200:
                     said = about.decode_error(await stream.read())
-                    raise CallError(server.complaint(said, stream.status), Phase.HEADERS)
+                    raise OllamaError(server.complaint(said, stream.status), Phase.HEADERS)
                 async for piece in stream.chunks():
                     for line in lines.feed(piece):
                         yield line
@@ -137,7 +133,7 @@ class OllamaProvider:
     def _part(self, call: _Call, raw: bytes) -> wire.Part:
         part = wire.decode_part(raw)
         if part.error is not None:
-            raise CallError(self._server.complaint(part.error), Phase.FIRST_TOKEN)
+            raise OllamaError(self._server.complaint(part.error), Phase.FIRST_TOKEN)
         call.text.append(part.text)
         call.begun = call.begun or bool(part.text or part.thinking)
         return part
@@ -148,8 +144,7 @@ class OllamaProvider:
         if wire.cut_prompt(call.prompt_bytes, part.usage.input_tokens, call.home.window_tokens):
             read, window = part.usage.input_tokens, call.home.window_tokens
             told = f"the prompt was cut: {read} tokens of it were read, in a window of {window}"
-            message = told + FIXES[Fault.CONTEXT_TOO_LONG]
-            raise call.failed(Fault.CONTEXT_TOO_LONG, message, part.usage)
+            raise call.failed(Fault.CONTEXT_TOO_LONG, told, part.usage)
         answer = Answer(
             text="".join(call.text),
             finish=part.finish,
@@ -177,28 +172,25 @@ class _Call:
 
     def failed(self, fault: Fault, message: str, usage: Usage | None = None) -> CallError:
         """The end of a call that had begun."""
-        return self.after(
-            CallError(Failure(fault, f"Ollama: {message}"), Phase.FIRST_TOKEN, usage=usage)
-        )
+        complaint = Complaint(fault, f"Ollama: {message}", FIXES.get(fault))
+        return self.after(CallError(complaint.failure, Phase.FIRST_TOKEN, usage=usage))
 
     def after(self, error: CallError) -> CallError:
         """``error`` with what had come before it."""
-        partial = "".join(self.text)
         usage = error.usage
         if self.begun and usage.source is UsageSource.NONE:
-            usage = self._estimated(partial)
+            usage = self._estimated()
         return CallError(
             error.failure,
             Phase.STREAM if self.begun else error.phase,
             usage=usage,
-            partial=partial,
             load_seconds=self.home.waited_seconds,
         )
 
-    def _estimated(self, partial: str) -> Usage:
+    def _estimated(self) -> Usage:
         messages = self.ask.messages
         read = sum(estimate_tokens(message.text) + MESSAGE_TOKENS for message in messages)
-        return Usage(read, estimate_tokens(partial), source=UsageSource.ESTIMATED)
+        return Usage(read, estimate_tokens("".join(self.text)), source=UsageSource.ESTIMATED)
 
 
 def _with_failure(error: CallError, failure: Failure) -> CallError:
@@ -206,7 +198,6 @@ def _with_failure(error: CallError, failure: Failure) -> CallError:
         failure,
         error.phase,
         usage=error.usage,
-        partial=error.partial,
         load_seconds=error.load_seconds,
     )
 

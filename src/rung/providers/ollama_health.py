@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from rung.providers.base import CallError, Health
-from rung.providers.ollama_server import OllamaServer
+from rung.providers.base import Health
+from rung.providers.ollama_server import OllamaError, OllamaServer
 from rung.wire import ollama as wire
 from rung.wire import ollama_server as about
 
@@ -33,9 +33,8 @@ async def examine(server: OllamaServer, context_tokens: int | None) -> Health:
         loaded = await server.loaded()
     except wire.OllamaWireError as error:
         return Health(ok=False, message=f"{server.base_url} is {error}")
-    except CallError as error:
-        message, _, fix = error.failure.message.partition(". Fix: ")
-        return Health(ok=False, message=message, fix=fix or None)
+    except OllamaError as error:
+        return Health(ok=False, message=error.complaint.message, fix=error.complaint.fix)
     findings = _Findings()
     _window(findings, context_tokens, shown)
     _memory(findings, context_tokens, loaded)

@@ -1,8 +1,8 @@
-"""The questions one can ask an Ollama server about one model, with its complaints as CallErrors."""
+"""The questions one can ask an Ollama server about one model, with its complaints as errors."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
 
 from rung.core.types import Failure, Fault, Phase
 from rung.providers.base import CallError
@@ -15,6 +15,30 @@ LOOK_SECONDS = 2.0
 """How long a question about the server itself may take."""
 
 HEADERS = {"content-type": "application/json"}
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """What went wrong, and what would mend it where that is known."""
+
+    fault: Fault
+    message: str
+    fix: str | None = None
+    status: int | None = None
+
+    @property
+    def failure(self) -> Failure:
+        """Both in one message."""
+        told = self.message if self.fix is None else f"{self.message}. Fix: {self.fix}"
+        return Failure(self.fault, told, self.status)
+
+
+class OllamaError(CallError):
+    """A call that the server did not serve."""
+
+    def __init__(self, complaint: Complaint, phase: Phase) -> None:
+        super().__init__(complaint.failure, phase)
+        self.complaint = complaint
 
 
 class OllamaServer:
@@ -71,7 +95,7 @@ class OllamaServer:
     async def ask(
         self, path: str, body: bytes | None = None, timeout_seconds: float = LOOK_SECONDS
     ) -> bytes:
-        """What ``path`` answers, to a POST where there is a ``body``. Raises CallError."""
+        """What ``path`` answers, to a POST where there is a ``body``. Raises OllamaError."""
         url = self.base_url + path
         try:
             if body is None:
@@ -82,24 +106,23 @@ class OllamaServer:
             raise self.unreached(error) from None
         if response.status != 200:
             said = about.decode_error(response.body)
-            raise CallError(self.complaint(said, response.status), Phase.HEADERS)
+            raise OllamaError(self.complaint(said, response.status), Phase.HEADERS)
         return response.body
 
-    def unreached(self, error: HttpError) -> CallError:
+    def unreached(self, error: HttpError) -> OllamaError:
         """A call that HTTP itself could not carry out."""
-        if error.fault is not Fault.CONNECT or error.phase is not Phase.CONNECT:
-            return CallError(Failure(error.fault, error.message), error.phase)
-        message = f"{error.message}. Fix: start Ollama with `ollama serve`"
-        return CallError(Failure(Fault.CONNECT, message), Phase.CONNECT)
+        nobody = error.fault is Fault.CONNECT and error.phase is Phase.CONNECT
+        fix = "start Ollama with `ollama serve`" if nobody else None
+        return OllamaError(Complaint(error.fault, error.message, fix), error.phase)
 
-    def complaint(self, said: str, status: int | None = None) -> Failure:
+    def complaint(self, said: str, status: int | None = None) -> Complaint:
         """What Ollama's own words mean, with the fix where there is one."""
         fault = about.fault_of(said, status) or _by_status(status)
         words = clean(said, None) or f"HTTP {status}"
         if fault is Fault.NOT_FOUND and "model" not in words:
             words = f"{self.base_url} is not Ollama: {words}"
-            return Failure(fault, f"{words}. Fix: correct the tier's base_url", status)
-        return Failure(fault, f"Ollama: {words}{FIXES.get(fault, '')}", status)
+            return Complaint(fault, words, "correct the tier's base_url", status)
+        return Complaint(fault, f"Ollama: {words}", FIXES.get(fault), status)
 
     async def missing(self, failure: Failure) -> Failure:
         """``failure`` with what is installed and what to do, if it is that the model is not."""
@@ -108,15 +131,16 @@ class OllamaServer:
         found = await self.installed()
         told = f"installed: {', '.join(found[:10])}" if found else "no model is"
         message = f"{self.model} is not installed at {self.base_url} ({clean(told, None)})"
-        return replace(failure, message=f"{message}. Fix: `ollama pull {self.model}`")
+        fix = f"`ollama pull {self.model}`"
+        return Complaint(failure.fault, message, fix, failure.status).failure
 
 
 FIXES = {
     Fault.CONTEXT_TOO_LONG: (
-        ". Fix: raise the tier's context_tokens, as far as model and memory go, "
+        "raise the tier's context_tokens, as far as model and memory go, "
         "or put a tier with a longer context above it"
     ),
-    Fault.UNAVAILABLE: ". Fix: lower the tier's context_tokens, or take a smaller model",
+    Fault.UNAVAILABLE: "lower the tier's context_tokens, or take a smaller model",
 }
 
 

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from rung.core.types import Failure, Fault, Phase
+from rung.core.types import Answer, Failure, Fault, Phase
 from rung.providers.base import Ask, CallError, Delta, Done, Event, Health
-from rung.providers.faults import error_failure, status_failure
+from rung.providers.faults import clean, error_failure, status_failure
 from rung.providers.http import HttpClient, HttpError, HttpResponse, HttpStream
 from rung.wire import chat, sse
 
@@ -30,41 +30,42 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where one model is served.
+
+    ``base_url`` ends before ``/chat/completions``. ``key_name`` is where the operator keeps the
+    key, to be named in advice; the key itself is in no message.
+    """
+
+    base_url: str
+    model: str
+    api_key: str | None = field(default=None, repr=False)
+    key_name: str | None = None
+
+
 class OpenAICompatible:
     """One model at one endpoint.
 
-    ``base_url`` ends before ``/chat/completions``. ``key_name`` is where the operator keeps the
-    key, to be named in advice; the key itself is in no message. ``extra_headers`` go with every
-    call.
     Where requests go and with which key is decided here alone: nothing in a request's body can.
     """
 
     dialect = chat.DIALECT
 
-    def __init__(  # noqa: PLR0913 a provider's settings, each by name
-        self,
-        http: HttpClient,
-        *,
-        base_url: str,
-        model: str,
-        api_key: str | None = None,
-        key_name: str | None = None,
-        extra_headers: Mapping[str, str] | None = None,
-        lists_models: bool = True,
-        now: Callable[[], datetime] = _utc_now,
+    def __init__(
+        self, http: HttpClient, endpoint: Endpoint, *, now: Callable[[], datetime] = _utc_now
     ) -> None:
         self._http = http
-        self._base_url = base_url.rstrip("/")
-        self._model = model
-        self._secret = api_key
-        self._key_name = key_name
-        self._lists_models = lists_models
+        self._base_url = endpoint.base_url.rstrip("/")
+        self._model = endpoint.model
+        self._secret = endpoint.api_key
+        self._key_name = endpoint.key_name
         self._now = now
-        self._limit_field = LIMIT_FIELDS.get(urlsplit(base_url).hostname or "", "max_tokens")
+        host = urlsplit(endpoint.base_url).hostname or ""
+        self._limit_field = LIMIT_FIELDS.get(host, "max_tokens")
         self._headers = {"content-type": "application/json", "user-agent": "rung"}
-        self._headers |= extra_headers or {}
-        if api_key:
-            self._headers["authorization"] = f"Bearer {api_key}"
+        if endpoint.api_key:
+            self._headers["authorization"] = f"Bearer {endpoint.api_key}"
 
     async def call(self, ask: Ask) -> AsyncIterator[Event]:
         """Answer ``ask``, within its time from the connection to the last byte.
@@ -92,12 +93,10 @@ class OpenAICompatible:
         except HttpError as error:
             if not reading.chat.complete:
                 raise reading.interrupted(error) from None
-            yield reading.done()
+            yield self._done(reading)
 
     async def health(self) -> Health:
         """Ask for the list of models, which costs nothing."""
-        if not self._lists_models:
-            return Health(ok=True, message=f"{self._base_url} does not list its models")
         try:
             answer = await self._http.get(
                 f"{self._base_url}/models", self._headers, timeout_seconds=HEALTH_TIMEOUT_SECONDS
@@ -170,7 +169,16 @@ class OpenAICompatible:
             raise CallError(self._error(fault.error), Phase.FIRST_TOKEN) from None
         except chat.WireError as error:
             raise CallError(_invalid(error), Phase.FIRST_TOKEN) from None
-        return Done(answer, usage)
+        return Done(self._named(answer), usage)
+
+    def _done(self, reading: _Reading) -> Done:
+        return Done(self._named(reading.chat.answer()), reading.chat.usage())
+
+    def _named(self, answer: Answer) -> Answer:
+        """The answer with no key in its model's name: that goes into headers and the ledger."""
+        if self._secret is None or self._secret not in answer.model:
+            return answer
+        return replace(answer, model=clean(answer.model, self._secret))
 
     async def _events(self, stream: HttpStream, reading: _Reading) -> AsyncGenerator[Event, None]:
         if stream.status != 200 or "json" in stream.headers.get("content-type", ""):
@@ -188,7 +196,7 @@ class OpenAICompatible:
         if not reading.chat.complete:
             cut = Failure(Fault.CUT_STREAM, "the provider's stream ended before its answer did")
             raise reading.failed(cut)
-        yield reading.done()
+        yield self._done(reading)
 
     def _refusal(self, got: HttpResponse) -> Failure:
         return status_failure(
@@ -287,11 +295,8 @@ class _Reading:
     def phase(self) -> Phase:
         return Phase.STREAM if self.begun else Phase.FIRST_TOKEN
 
-    def done(self) -> Done:
-        return Done(self.chat.answer(), self.chat.usage())
-
     def failed(self, failure: Failure) -> CallError:
-        return CallError(failure, self.phase, usage=self.chat.usage(), partial=self.chat.text)
+        return CallError(failure, self.phase, usage=self.chat.usage())
 
     def interrupted(self, error: HttpError) -> CallError:
         failure = Failure(error.fault, error.message)

@@ -6,7 +6,6 @@ says of prices is only where genai-prices keeps them: no amount is written down 
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +13,7 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from rung.core.errors import ConfigError
+from rung.core.nearest import nearest
 from rung.core.types import Need
 from rung.wire.ollama import OLLAMA_LACKS
 
@@ -37,7 +37,7 @@ class ProviderRow:
     this machine or network while ``base_url`` is the row's own: see `is_local`. ``ports`` are where
     a local server listens by default. ``lacks`` is what no model can do through it, as far as it is
     documented. ``suggested`` is the model that a first configuration names, for its owner to
-    change. ``notes`` are odd behaviours, each with its source.
+    change. Odd behaviours are told beside the rows, each with its source.
     """
 
     name: str
@@ -49,7 +49,6 @@ class ProviderRow:
     local: bool = False
     ports: tuple[int, ...] = ()
     lacks: frozenset[Need] = frozenset()
-    notes: tuple[str, ...] = ()
 
 
 _OPENAI = ProviderKind.OPENAI_COMPATIBLE
@@ -70,12 +69,8 @@ _ROWS = (
         key_variable="OPENROUTER_API_KEY",
         prices="openrouter",
         suggested="openai/gpt-6.1-sol",
-        notes=(
-            (
-                "An error after the stream has begun comes as an event with HTTP 200: "
-                "https://openrouter.ai/docs/api-reference/errors"
-            ),
-        ),
+        # An error after the stream has begun comes as an event with HTTP 200:
+        # https://openrouter.ai/docs/api-reference/errors
     ),
     ProviderRow(
         name="gemini",
@@ -84,12 +79,8 @@ _ROWS = (
         key_variable="GEMINI_API_KEY",
         prices="google",
         suggested="gemini-3.8-flash",
-        notes=(
-            (
-                "A tool call's extra_content.google.thought_signature has to come back unchanged: "
-                "https://ai.google.dev/gemini-api/docs/thought-signatures"
-            ),
-        ),
+        # A tool call's extra_content.google.thought_signature has to come back unchanged:
+        # https://ai.google.dev/gemini-api/docs/thought-signatures
     ),
     ProviderRow(
         name="moonshot",
@@ -98,12 +89,8 @@ _ROWS = (
         key_variable="MOONSHOT_API_KEY",
         prices="moonshotai",
         suggested="kimi-k3",
-        notes=(
-            (
-                "From kimi-k2.5 on the temperature is fixed, any other is a 400: leave it out. "
-                "https://platform.kimi.ai/docs/guide/migrating-from-openai-to-kimi"
-            ),
-        ),
+        # From kimi-k2.5 on the temperature is fixed, any other is a 400: leave it out.
+        # https://platform.kimi.ai/docs/guide/migrating-from-openai-to-kimi
     ),
     ProviderRow(
         name="deepseek",
@@ -112,12 +99,8 @@ _ROWS = (
         key_variable="DEEPSEEK_API_KEY",
         prices="deepseek",
         suggested="deepseek-chat",
-        notes=(
-            (
-                "While it is busy it keeps the connection alive with blank lines and SSE comments: "
-                "https://api-docs.deepseek.com/quick_start/rate_limit"
-            ),
-        ),
+        # While it is busy it keeps the connection alive with blank lines and SSE comments:
+        # https://api-docs.deepseek.com/quick_start/rate_limit
     ),
     ProviderRow(
         name="mistral",
@@ -126,12 +109,8 @@ _ROWS = (
         key_variable="MISTRAL_API_KEY",
         prices="mistral",
         suggested="mistral-large-latest",
-        notes=(
-            (
-                "A tool call's id has to be nine letters or digits, or it is a 400: "
-                "https://github.com/langchain-ai/langchain/pull/24668"
-            ),
-        ),
+        # A tool call's id has to be nine letters or digits, or it is a 400:
+        # https://github.com/langchain-ai/langchain/pull/24668
     ),
     ProviderRow(
         name="groq",
@@ -141,12 +120,8 @@ _ROWS = (
         prices="groq",
         suggested="openai/gpt-oss-120b",
         lacks=frozenset({Need.LOGPROBS, Need.MANY_CHOICES}),
-        notes=(
-            (
-                "logprobs, logit_bias, a message's name and n above 1 are a 400: "
-                "https://console.groq.com/docs/openai"
-            ),
-        ),
+        # logprobs, logit_bias, a message's name and n above 1 are a 400:
+        # https://console.groq.com/docs/openai
     ),
     ProviderRow(
         name="together",
@@ -186,13 +161,10 @@ _ROWS = (
         local=True,
         ports=(11434,),
         lacks=OLLAMA_LACKS,
-        notes=(
-            (
-                "Spoken to natively: its /v1 ignores the context size and cuts long prompts: "
-                "https://github.com/ollama/ollama/issues/4967"
-            ),
-            "Models with a name in -cloud run at ollama.com: https://docs.ollama.com/cloud",
-        ),
+        # Spoken to natively: its /v1 ignores the context size and cuts long prompts:
+        # https://github.com/ollama/ollama/issues/4967
+        # Models with a name in -cloud run at ollama.com:
+        # https://docs.ollama.com/cloud
     ),
     ProviderRow(
         name="llamacpp",
@@ -200,12 +172,8 @@ _ROWS = (
         base_url="http://127.0.0.1:8080/v1",
         local=True,
         ports=(8080, 9931),
-        notes=(
-            (
-                "A prompt beyond the context is a 400, any request while it loads is a 503: "
-                "https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md"
-            ),
-        ),
+        # A prompt beyond the context is a 400, any request while it loads is a 503:
+        # https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
     ),
     ProviderRow(
         name="lmstudio",
@@ -213,12 +181,8 @@ _ROWS = (
         base_url="http://127.0.0.1:1234/v1",
         local=True,
         ports=(1234,),
-        notes=(
-            (
-                "Models are loaded on first use, so a first call waits for the load: "
-                "https://lmstudio.ai/docs/developer/core/ttl-and-auto-evict"
-            ),
-        ),
+        # Models are loaded on first use, so a first call waits for the load:
+        # https://lmstudio.ai/docs/developer/core/ttl-and-auto-evict
     ),
     ProviderRow(
         name="vllm",
@@ -226,30 +190,20 @@ _ROWS = (
         base_url="http://127.0.0.1:8000/v1",
         local=True,
         ports=(8000,),
-        notes=(
-            (
-                "guided_json and its kin became structured_outputs; response_format works in all: "
-                "https://docs.vllm.ai/en/latest/features/structured_outputs.html"
-            ),
-        ),
+        # guided_json and its kin became structured_outputs; response_format works in all:
+        # https://docs.vllm.ai/en/latest/features/structured_outputs.html
     ),
     ProviderRow(
         name="embedded",
         kind=ProviderKind.EMBEDDED,
         local=True,
-        lacks=frozenset({Need.IMAGES, Need.AUDIO, Need.TOOLS, Need.MANY_CHOICES}),
-    ),
-    ProviderRow(
-        name="scripted",
-        kind=ProviderKind.SCRIPTED,
-        local=True,
-        lacks=frozenset({Need.MANY_CHOICES}),
-        notes=("Answers from a script, for tests and demonstrations.",),
+        # A chat of plain text. Its log-probabilities are for checks; no dialect carries them on.
+        lacks=frozenset(Need),
     ),
     ProviderRow(
         name="openai_compatible",
         kind=_OPENAI,
-        notes=("Any other server of that dialect; the configuration names its base_url.",),
+        # Any other server of that dialect.
     ),
 )
 
@@ -266,18 +220,11 @@ PROVIDERS = MappingProxyType({row.name: row for row in _ROWS})
 
 
 def lookup(name: str) -> ProviderRow:
-    """The row of ``name``. Raises ConfigError that names the nearest ones."""
+    """The row of ``name``. Raises ConfigError that names the nearest."""
     row = PROVIDERS.get(name)
     if row is not None:
         return row
-    wanted = name.casefold().replace("-", "").replace("_", "").replace(".", "")
-    plain = {known.replace("_", ""): known for known in PROVIDERS}
-    near = [plain[match] for match in difflib.get_close_matches(wanted, plain, n=3, cutoff=0.6)]
-    suggestion = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(PROVIDERS)}."
-    raise ConfigError(
-        f"there is no provider {name[:80]!r}: {suggestion}",
-        fix="take one of these, or openai_compatible with the base_url of the server",
-    )
+    raise ConfigError(f"there is no provider {name[:80]!r}.", fix=nearest(name, PROVIDERS))
 
 
 def is_local(row: ProviderRow, base_url: str | None = None) -> bool:

@@ -102,7 +102,7 @@ class ScriptedProvider:
             yield Delta(piece)
         if reply.failure is not None:
             phase = Phase.STREAM if sent else Phase.HEADERS
-            raise CallError(reply.failure, phase, usage=reply.usage, partial="".join(sent))
+            raise CallError(reply.failure, phase, usage=reply.usage)
         yield Done(self._answer(reply), reply.usage or _estimated(ask, reply.whole))
 
     async def health(self) -> Health:

@@ -31,6 +31,7 @@ def build(parts: Assembly) -> App:
         [
             Route("/v1/chat/completions", ChatDoor(parts.intake), methods=["POST"]),
             Route("/v1/models", routes.models, methods=["GET"]),
+            Route("/v1/models/{id:path}", routes.model, methods=["GET"]),
             Route("/v1/requests/{id}", routes.request, methods=["GET"]),
             Route("/healthz", routes.healthz, methods=["GET"]),
             Route("/readyz", routes.readyz, methods=["GET"]),
@@ -63,13 +64,24 @@ class Routes:
     def __init__(self, parts: Assembly) -> None:
         self._parts = parts
         self._created = int(time.time())
+        self._names = (
+            "rung",
+            *(LADDER_PREFIX + ladder for ladder in parts.config.file.ladders),
+            *(TIER_PREFIX + tier for tier in parts.tiers),
+        )
 
     async def models(self, _: Request) -> Response:
         """Every name a client may send as its model."""
-        names = ["rung"]
-        names += [LADDER_PREFIX + ladder for ladder in self._parts.config.file.ladders]
-        names += [TIER_PREFIX + tier for tier in self._parts.tiers]
-        return Response(chat.encode_models(names, self._created), media_type=JSON_TYPE)
+        return Response(chat.encode_models(self._names, self._created), media_type=JSON_TYPE)
+
+    async def model(self, request: Request) -> Response:
+        """One of them. Any other name is served too, by the default ladder, but is not listed."""
+        name = request.path_params["id"]
+        if name not in self._names:
+            said = f"there is no model {name[:80]!r}."
+            raise RequestError(said, status=404, param="model", code="model_not_found")
+        owner = {"created": self._created, "owned_by": "rung"}
+        return _json({"id": name, "object": "model", **owner})
 
     async def request(self, request: Request) -> Response:
         """One finished request, as `rung explain --json` tells it."""

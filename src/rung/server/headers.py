@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from rung.core.errors import RequestError
 from rung.core.money import exact, from_usd
@@ -15,6 +15,9 @@ from rung.core.types import Directions, Lane
 Headers = list[tuple[bytes, bytes]]
 
 LONGEST_VALUE = 200
+PREFIX = "x-rung-"
+VERIFY = "x-rung-verify"
+NUMBER = re.compile(r"^\d+(\.\d+)?$")
 VERIFIED = {True: b"true", False: b"false", None: b"none"}
 UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 MOST_DEADLINE_MS = 86_400_000
@@ -22,18 +25,12 @@ MOST_DEADLINE_MS = 86_400_000
 
 def directions(headers: Iterable[tuple[bytes, bytes]]) -> Directions:
     """The `x-rung-*` headers of a request. Raises RequestError that names the header at fault."""
-    asked = {
-        name.lower().decode("latin-1"): value.decode("latin-1").strip()
-        for name, value in headers
-        if name[:7].lower() == b"x-rung-"
-    }
-    for name, value in asked.items():
-        if name not in KNOWN:
-            known = ", ".join(sorted(KNOWN))
-            raise RequestError(f"there is no header {_shown(name)}.", fix=f"known: {known}")
-        if len(value) > LONGEST_VALUE:
-            raise RequestError(f"{name} is longer than {LONGEST_VALUE} characters.")
-    verify = asked.get("x-rung-verify", "")
+    asked: dict[str, str] = {}
+    for raw, value in headers:
+        name = raw.lower().decode("latin-1")
+        if name.startswith(PREFIX):
+            asked[name] = _once(name, value.decode("latin-1").strip(), asked.get(name))
+    verify = asked.get(VERIFY, "")
     return Directions(
         ladder=asked.get("x-rung-ladder") or None,
         tier=asked.get("x-rung-tier") or None,
@@ -43,6 +40,19 @@ def directions(headers: Iterable[tuple[bytes, bytes]]) -> Directions:
         deadline_seconds=_deadline(asked.get("x-rung-deadline-ms")),
         max_cost_nanousd=_cap(asked.get("x-rung-max-usd")),
     )
+
+
+def _once(name: str, value: str, before: str | None) -> str:
+    """A header's value. Only the list of checks may come in several lines: they add up."""
+    if name not in KNOWN:
+        known = ", ".join(sorted(KNOWN))
+        raise RequestError(f"there is no header {_shown(name)}.", fix=f"known: {known}")
+    if before is not None and name != VERIFY:
+        raise RequestError(f"{name} is given more than once.", param=name)
+    joined = value if before is None else f"{before},{value}"
+    if len(joined) > LONGEST_VALUE:
+        raise RequestError(f"{name} is longer than {LONGEST_VALUE} characters.", param=name)
+    return joined
 
 
 KNOWN = frozenset(
@@ -56,18 +66,17 @@ def _lane(value: str | None) -> Lane:
         return Lane(value) if value else Lane.INTERACTIVE
     except ValueError:
         lanes = ", ".join(Lane)
-        raise RequestError(f"x-rung-lane must be one of: {lanes}.") from None
+        said = f"x-rung-lane must be one of: {lanes}."
+        raise RequestError(said, param="x-rung-lane") from None
 
 
 def _deadline(value: str | None) -> float | None:
     if not value:
         return None
-    try:
-        wanted = float(value)
-    except ValueError:
-        wanted = math.nan
-    if not 0 < wanted <= MOST_DEADLINE_MS:
-        raise RequestError(f"x-rung-deadline-ms must be between 1 and {MOST_DEADLINE_MS}.")
+    wanted = float(value) if NUMBER.match(value) else math.nan
+    if not 1 <= wanted <= MOST_DEADLINE_MS:
+        said = f"x-rung-deadline-ms must be between 1 and {MOST_DEADLINE_MS}."
+        raise RequestError(said, param="x-rung-deadline-ms")
     return wanted / 1000
 
 
@@ -75,9 +84,10 @@ def _cap(value: str | None) -> int | None:
     if not value:
         return None
     try:
-        return from_usd(Decimal(value))
-    except (ValueError, InvalidOperation):
-        raise RequestError("x-rung-max-usd must be an amount such as 0.05.") from None
+        return from_usd(Decimal(value if NUMBER.match(value) else "NaN"))
+    except ValueError:
+        said = "x-rung-max-usd must be an amount such as 0.05."
+        raise RequestError(said, param="x-rung-max-usd") from None
 
 
 def of_request(request_id: str) -> Headers:

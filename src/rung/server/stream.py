@@ -18,7 +18,7 @@ EVENT_STREAM = [
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 ]
-HEARTBEAT = b": waiting\n\n"
+HEARTBEAT = sse.COMMENT
 
 
 class ChatStreamSink:

@@ -7,7 +7,6 @@ always abstains: what it was to guard is never served as verified.
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -17,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, cast
 
 from rung.core.errors import ConfigError, Problem, RequestError
+from rung.core.nearest import nearest
 from rung.core.types import Trust, Weight
 from rung.verifiers import function as functions
 from rung.verifiers import json_schema as schemas
@@ -263,10 +263,7 @@ def _seconds(options: Options, otherwise: float) -> float:
 
 
 def _unknown(key: str, kind: Kind) -> Problem:
-    options = kind.options or ()
-    near = difflib.get_close_matches(key, options, n=1)
-    has = f"it has {', '.join(options)}" if options else "remove it, there are none"
-    fix = f"did you mean {near[0]}?" if near else has
+    fix = nearest(key, kind.options or ()) or "remove it, there are none"
     return Problem(key, f"{kind.name} has no option {key!r}.", fix)
 
 

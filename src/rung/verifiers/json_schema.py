@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from rung.core.errors import RequestError
-from rung.core.types import Trust, Weight
+from rung.core.types import Need, Trust, Weight
 from rung.verifiers import schema_run, strict_json
 from rung.verifiers.base import Finding, Subject, abstained, failed, passed, shown
 from rung.verifiers.schema_cost import Cost, cost
@@ -74,7 +74,9 @@ class JsonSchema:
         """Parse, then validate."""
         text = subject.answer.text
         if subject.answer.tool_calls and not text.strip():
-            return passed("the answer is a tool call; the schema is for text")
+            if Need.TOOLS in subject.request.needs:
+                return passed("the answer is a tool call; the schema is for text")
+            return failed("the answer is a tool call, and no tool was offered")
         if len(text) > strict_json.LONGEST:
             return abstained(f"the answer has {len(text):,} characters, too many to check")
         try:

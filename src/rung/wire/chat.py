@@ -12,7 +12,6 @@ from rung.wire.chat_encode import (
     encode_request,
     message_object,
     with_changes,
-    with_model,
 )
 from rung.wire.chat_request import DIALECT, decode_request
 from rung.wire.chat_stream import DONE, ChatStream, ChunkWriter, Grown
@@ -35,5 +34,4 @@ __all__ = [
     "encode_request",
     "message_object",
     "with_changes",
-    "with_model",
 ]

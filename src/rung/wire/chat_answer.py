@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -76,7 +76,7 @@ _DECODER = msgspec.json.Decoder(_Completion)
 
 
 def decode_answer(body: bytes) -> tuple[Answer, Usage]:
-    """Read a provider's plain answer: its first choice, and what it says was used.
+    """Read a provider's plain answer, and what it says was used.
 
     `Answer.body` holds the bytes as they came, unless they are JSON only by Python's standards
     (``NaN``): then what is not a number is null in it. Raises WireError for what is no answer, and
@@ -100,6 +100,7 @@ def decode_answer(body: bytes) -> tuple[Answer, Usage]:
         refusal=message.refusal or None,
         tool_calls=calls,
         logprobs=logprobs_of(choice.logprobs),
+        more=tuple(content_text(other.message.content) for other in told.choices[1:]),
         dialect=DIALECT,
         body=kept,
     )
@@ -254,12 +255,10 @@ def reason_of(answer: Answer) -> str:
     return "stop" if answer.refusal else REASONS[answer.finish]
 
 
-def encode_models(names: Mapping[str, str] | list[str] | tuple[str, ...], created: int) -> bytes:
-    """The list of ``/v1/models``. A mapping gives each name's owner."""
-    owners = names if isinstance(names, Mapping) else dict.fromkeys(names, "rung")
+def encode_models(names: Iterable[str], created: int) -> bytes:
+    """The list of ``/v1/models``."""
     data = [
-        {"id": name, "object": "model", "created": created, "owned_by": owner}
-        for name, owner in owners.items()
+        {"id": name, "object": "model", "created": created, "owned_by": "rung"} for name in names
     ]
     return ENCODER.encode({"object": "list", "data": data})
 

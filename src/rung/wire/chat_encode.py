@@ -21,7 +21,10 @@ _OPTIONS = "stream_options"
 class Changes:
     """What is exchanged in a caller's body before it goes to a provider.
 
-    ``None`` leaves a field as it came. ``usage`` asks for the usage chunk at the end of a stream.
+    ``model`` is added where it is missing. ``None`` leaves a field as it came. A body that no
+    longer streams loses ``stream_options``, which providers refuse without it. ``usage`` adds
+    ``stream_options.include_usage`` to a body that streams and did not ask for it: the chunk that
+    comes of it is not the caller's, and has to be withheld where `Request.stream_usage` is false.
     ``appended`` are messages after the caller's own, ``schema`` replaces its ``response_format``.
     """
 
@@ -32,19 +35,6 @@ class Changes:
     schema: SchemaRequest | None = None
     temperature: float | None = None
     seed: int | None = None
-
-
-def with_model(
-    body: bytes, model: str, *, stream: bool | None = None, usage: bool = False
-) -> bytes:
-    """The caller's bytes with only the top-level ``model`` exchanged, or added where it is missing.
-
-    ``stream`` sets the field of that name; a body that no longer streams loses ``stream_options``,
-    which providers refuse without it. ``usage`` adds ``stream_options.include_usage`` to a body
-    that streams and did not ask for it: the chunk that comes of it is not the caller's, and has to
-    be withheld where `Request.stream_usage` is false.
-    """
-    return with_changes(body, Changes(model, stream, usage))
 
 
 def with_changes(body: bytes, changes: Changes) -> bytes:

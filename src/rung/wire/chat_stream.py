@@ -76,6 +76,7 @@ class ChatStream:
 
     def __init__(self) -> None:
         self._text: list[str] = []
+        self._more: dict[int, list[str]] = {}
         self._refusal: list[str] = []
         self._calls: dict[int, dict[str, Any]] = {}
         self._logprobs: list[float] = []
@@ -135,6 +136,7 @@ class ChatStream:
         called = delta.tool_calls or delta.function_call
         real = ended or bool(text or delta.refusal or thought or called)
         if choice.index != 0:
+            self._more.setdefault(choice.index, []).append(text)
             return Grown(real=real)
         if text:
             self._text.append(text)
@@ -180,6 +182,7 @@ class ChatStream:
                 for _, call in sorted(self._calls.items())
             ),
             logprobs=tuple(self._logprobs),
+            more=tuple("".join(pieces) for _, pieces in sorted(self._more.items())),
             dialect=DIALECT,
         )
 

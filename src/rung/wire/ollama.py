@@ -71,7 +71,6 @@ class ChatOptions:
     model: str
     context_tokens: int
     keep_alive: str
-    think: bool | None = None
     stream: bool = False
 
 
@@ -95,8 +94,6 @@ def encode_chat(
         "keep_alive": options.keep_alive,
         "options": _options(messages, sampling, options.context_tokens),
     }
-    if options.think is not None:
-        body["think"] = options.think
     wanted = _format(schema)
     if wanted is not None:
         body["format"] = wanted

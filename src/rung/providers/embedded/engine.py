@@ -30,6 +30,7 @@ from rung.providers.embedded.frames import (
 from rung.providers.embedded.link import Link, plain
 from rung.providers.embedded.locate import ModelNotFound, check_model
 from rung.providers.embedded.turn import Turn
+from rung.providers.embedded.vocabulary import Marks, VocabularyError, marks_of
 
 CANCEL_SECONDS = 2.0
 """How long a child may take to stop writing before it is killed and replaced."""
@@ -80,6 +81,7 @@ class EmbeddedEngine:
     def _start_over(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._link: Link | None = None
+        self._marks = Marks(())
         self._waiting: deque[Turn] = deque()
         self._active: Turn | None = None
         self._kill_timer: asyncio.TimerHandle | None = None
@@ -243,6 +245,7 @@ class EmbeddedEngine:
             return
         turn = self._active = self._waiting.popleft()
         turn.started = True
+        turn.without(self._marks)
         self._link.words.forget()
         self._link.send(turn.command)
 
@@ -357,7 +360,7 @@ class EmbeddedEngine:
                 threads=settings.threads,
             )
             link.send(load)
-            await self._await_load(link)
+            await self._await_load(link, path)
             kept = True
         finally:
             if not kept:
@@ -365,14 +368,18 @@ class EmbeddedEngine:
                 await link.reap()
         return link
 
-    async def _await_load(self, link: Link) -> None:
+    async def _await_load(self, link: Link, path: Path) -> None:
         limit = self.settings.load_timeout_seconds
         try:
             async with asyncio.timeout(limit):
                 outcome = await link.loaded
+                if isinstance(outcome, Loaded):
+                    self._marks = await asyncio.to_thread(marks_of, path)
         except TimeoutError:
             message = f"The embedded model did not load within {limit:g} s."
             raise CannotLoad(Fault.UNAVAILABLE, message) from None
+        except (VocabularyError, OSError) as error:
+            raise CannotLoad(Fault.UNAVAILABLE, str(error)) from None
         if isinstance(outcome, Loaded) and not link.gone:
             return
         await link.bury()

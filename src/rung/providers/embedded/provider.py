@@ -12,7 +12,6 @@ from rung.core.types import (
     Fault,
     Finish,
     Message,
-    Need,
     Opaque,
     Phase,
     SchemaRequest,
@@ -32,7 +31,6 @@ DEFAULT_MAX_TOKENS = 512
 RANDOM_SEED = 2**32 - 1
 """llama.cpp's own word for "draw a seed": a caller's seed is never mapped to it."""
 
-CARRIED = frozenset({Need.LOGPROBS})
 FINISHES = {"stop": Finish.STOP, "length": Finish.LENGTH}
 
 
@@ -87,7 +85,8 @@ class EmbeddedProvider:
             logprobs=tuple(turn.logprobs),
             dialect=self.dialect,
         )
-        return Done(answer, _usage(turn, ended), turn.load_seconds, losses(ask))
+        lost = losses(ask) + (("control_tokens",) if turn.altered else ())
+        return Done(answer, _usage(turn, ended), turn.load_seconds, lost)
 
     async def health(self) -> Health:
         try:
@@ -168,7 +167,7 @@ def losses(ask: Ask) -> tuple[str, ...]:
     parts = {
         part.kind for message in ask.messages for part in message.parts if isinstance(part, Opaque)
     }
-    return tuple(sorted(parts | {need.value for need in ask.request.needs - CARRIED}))
+    return tuple(sorted(parts | {need.value for need in ask.request.needs}))
 
 
 def _usage(turn: Turn, ended: Ended) -> Usage:

@@ -9,6 +9,7 @@ from typing import Any
 from rung.core.types import Failure, Phase, Usage, UsageSource
 from rung.providers.base import CallError
 from rung.providers.embedded.frames import Ended, Read, Refused, Wrote, encode_command
+from rung.providers.embedded.vocabulary import Marks
 
 CHARS_PER_TOKEN = 4
 """Rough, for English and code; used only where the runtime did not tell."""
@@ -20,7 +21,8 @@ class Turn:
     """A question on its way through an engine.
 
     ``events`` carries pieces of the answer and then exactly one of Ended, Refused or CallError.
-    ``due`` is on the engine's clock, which stands still while a model loads.
+    ``due`` is on the engine's clock, which stands still while a model loads. ``altered`` says that
+    a message held a control token of the model's.
     """
 
     def __init__(
@@ -28,6 +30,7 @@ class Turn:
     ) -> None:
         self.id = id_
         self.command = encode_command("ask", id=id_, body=body)
+        self.altered = False
         self._body = body
         self.timeout_seconds = timeout_seconds
         self.due = due
@@ -49,6 +52,14 @@ class Turn:
         if not self.started:
             return Phase.CONNECT
         return Phase.STREAM if self.text else Phase.FIRST_TOKEN
+
+    def without(self, marks: Marks) -> None:
+        """Take the model's control tokens out of what is asked, now that the model is known."""
+        messages = self._body["messages"]
+        kept = [{**each, "content": marks.broken(each["content"])} for each in messages]
+        if kept != messages:
+            self.altered = True
+            self.command = encode_command("ask", id=self.id, body={**self._body, "messages": kept})
 
     def usage_so_far(self) -> Usage:
         """What the model has done for it until now; nothing before it began to read."""
@@ -86,6 +97,5 @@ class Turn:
             failure,
             phase or self.phase,
             usage=self.usage_so_far(),
-            partial=self.text,
             load_seconds=self.load_seconds,
         )
