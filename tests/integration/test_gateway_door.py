@@ -154,6 +154,12 @@ def test_a_chunk_that_overflows_is_refused(stage, port):
     assert a.calls == []
 
 
+def test_broken_chunks_are_told_in_the_error_envelope(told):
+    lines = ("Host: localhost", "Content-Type: application/json", "Transfer-Encoding: chunked")
+    reply = told(headed(*lines, body=b"zz\r\nhello\r\n0\r\n\r\n"), 400)
+    assert b"broke off" in reply.body
+
+
 def test_a_body_over_the_limit_is_refused_by_its_length_before_it_is_read(told):
     lines = ("Host: localhost", "Content-Type: application/json", f"Content-Length: {LIMIT + 1}")
     reply = told(headed(*lines), 413)

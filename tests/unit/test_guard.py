@@ -155,9 +155,9 @@ async def test_waiting_for_an_answer_is_not_waiting_for_a_body(monkeypatch):
     assert await Front(patient).ask(HOST, JSON) == 204
 
 
-async def test_a_caller_who_leaves_is_no_error(front, caplog):
+async def test_a_caller_who_leaves_in_the_middle_is_no_error_of_ours(front, caplog):
     gone = [{"type": "http.request", "body": b"x", "more_body": True}, {"type": "http.disconnect"}]
-    assert await front.ask(HOST, JSON, messages=gone) is None
+    assert await front.ask(HOST, JSON, messages=gone) == 400
     assert caplog.records == []
     with pytest.raises(ClientGoneError):
         await read_body(lambda: _message({"type": "http.disconnect"}))

@@ -34,7 +34,7 @@ UNEXPECTED = "an unexpected error inside rung; its log has the details."
 
 
 class ClientGoneError(Exception):
-    """The caller closed the connection before its request was complete."""
+    """The caller closed the connection while its answer was being made."""
 
 
 def stopping() -> UpstreamError:
@@ -197,12 +197,15 @@ class _Counted:
 
 
 async def read_body(receive: Receive) -> bytes:
-    """The whole body. Raises ClientGoneError when the caller leaves before its end."""
+    """The whole body. Raises RequestError when it breaks off before its end.
+
+    The server tells of a caller that left and of broken chunks alike; the latter's sender listens.
+    """
     chunks: list[bytes] = []
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientGoneError
+            raise RequestError("the body broke off before its end.")
         chunks.append(message.get("body", b""))
         if not message.get("more_body", False):
             return b"".join(chunks)
