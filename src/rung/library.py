@@ -209,6 +209,9 @@ class Cascade:
         **rules: Unpack[LadderRules],
     ) -> None:
         env = config.environment() if environment is None else environment
+        if not all(isinstance(tier, Tier) for tier in tiers):
+            said = "a cascade is built from a list of tiers."
+            raise ConfigError(said, fix='Cascade([Tier.ollama("llama3.1:8b"), ...])')
         names = tuple(tier.name for tier in tiers)
         if len(set(names)) < len(names):
             raise ConfigError("two tiers have the same name.", fix="give one a `name=`")

@@ -611,3 +611,9 @@ def test_the_embedded_model_answers_and_its_process_ends_with_ours(tmp_path, end
     (child,) = map(int, children.split())
     assert gone(child)
     assert Path(tmp_path / "data" / "rung" / "ledger.db").exists()
+
+
+@pytest.mark.parametrize("tiers", ["abc", ["a"], [Tier]])
+def test_what_is_no_list_of_tiers_is_refused_in_words(tiers):
+    with pytest.raises(ConfigError, match="a list of tiers"):
+        Cascade(tiers, ledger=None)
