@@ -91,7 +91,7 @@ def show_bill(made: Bill, to: Console) -> None:
 
 
 def _tiers(tiers: tuple[TierLine, ...]) -> object:
-    numbers = ("passed", "calls", "spend", "wasted", "seconds")
+    numbers = ("passed", "calls", "spend", "wasted", "time")
     columns = [("tier", "left"), ("answered", "left"), *((name, "right") for name in numbers)]
     shown = table("Who answered", columns)
     for line in tiers:

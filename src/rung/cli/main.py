@@ -129,9 +129,6 @@ def main() -> None:
         # The reader of our output has seen enough; keep the interpreter from complaining at exit.
         sys.stdout = None
         sys.exit(0)
-    except KeyboardInterrupt:
-        print("rung: interrupted.", file=sys.stderr)
-        sys.exit(130)
 
 
 def report(kind: str, message: str, fix: str | None) -> None:
