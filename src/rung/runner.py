@@ -18,6 +18,7 @@ from rung.core.engine import Accept, Action, Call, Exhausted, Verify, next_actio
 from rung.core.features import estimate_tokens
 from rung.core.plan import Plan, Step
 from rung.core.types import (
+    Answer,
     Attempt,
     EndedBy,
     Failure,
@@ -244,6 +245,7 @@ class Run:
         # A call that was cut off after its end has still reported what it used.
         told = call.done or error
         load = told.load_seconds if told else 0.0
+        worked = max(0.0, ended - call.started_at - load)
         usage = self._usage(call, error)
         self.history = (
             *self.history,
@@ -256,7 +258,7 @@ class Run:
                 answer=done.answer if done else None,
                 failure=error.failure if error else None,
                 usage=usage,
-                cost_nanousd=tier.pricer.cost(usage, ended - call.started_at - load, self.at),
+                cost_nanousd=tier.pricer.cost(usage, worked, self.at),
                 price=tier.pricer.price,
                 load_seconds=load,
                 first_token_seconds=(
@@ -289,7 +291,7 @@ class Run:
         told = call.done.usage if call.done else error.usage if error else Usage()
         if told.source is not UsageSource.NONE:
             return told
-        written = call.done.answer.text if call.done else "".join(call.text)
+        written = _written(call.done.answer) if call.done else "".join(call.text)
         worked = call.done is not None or bool(written) or _may_have_read(error)
         if not worked:
             return told
@@ -355,6 +357,11 @@ def _feedback(action: Call, history: History) -> tuple[Message, ...]:
         Message(Role.ASSISTANT, (Text(draft.answer.text),)),
         Message(Role.USER, (Text(f"{told}\nAnswer again, in full, with this put right."),)),
     )
+
+
+def _written(answer: Answer) -> str:
+    """All that a model wrote, as far as its size goes."""
+    return "".join((answer.text, *answer.more, answer.refusal or "", *map(str, answer.tool_calls)))
 
 
 def _may_have_read(error: CallError | None) -> bool:

@@ -297,6 +297,14 @@ async def test_an_error_status_is_not_billed_however_far_it_came():
     assert attempt.usage.source is UsageSource.NONE
 
 
+async def test_a_tool_call_that_nobody_counted_is_estimated_by_its_size():
+    call = {"function": {"name": "look", "arguments": "x" * 400}}
+    done = Done(Answer("", tool_calls=(call,)), Usage())
+    (attempt,) = (await Stage(Plays(done)).answer()).outcome.attempts
+    assert attempt.usage.source is UsageSource.ESTIMATED
+    assert attempt.usage.output_tokens >= 100
+
+
 async def test_the_providers_own_counts_are_kept():
     usage = Usage(100, 50, 20, 0, 10, UsageSource.PROVIDER)
     served = await Stage(ScriptedProvider(Reply("x", usage=usage))).answer()
