@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 
 
-def main() -> None:
+def run() -> None:
     """Run one command. Ctrl-C ends it in words from the first import on."""
     try:
-        from rung.cli.main import main as run
+        from rung.cli.main import main
 
-        run()
+        main()
     except KeyboardInterrupt:
         print("rung: interrupted.", file=sys.stderr)
         sys.exit(130)
