@@ -33,6 +33,7 @@ class ChatDoor:
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
     ) -> None:
         self._intake = intake
+        self._models = {name: tier.model for name, tier in intake.parts.tiers.items()}
         self._wall = wall
         self._heartbeat_seconds = heartbeat_seconds
 
@@ -75,8 +76,8 @@ class ChatDoor:
         )
 
     async def _stream(self, request: Request, receive: Receive, send: Send) -> None:
-        models = {name: tier.model for name, tier in self._intake.parts.tiers.items()}
-        sink = ChatStreamSink(request, send, created=int(self._wall()), models=models)
+        created = int(self._wall())
+        sink = ChatStreamSink(request, send, created=created, models=self._models)
         answering = asyncio.ensure_future(self._intake.answer(request, sink=sink))
         try:
             await _until(answering, receive, (self._heartbeat_seconds, sink.beat))

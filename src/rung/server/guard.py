@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rung.core.errors import RequestError, RungError, UpstreamError
@@ -35,6 +37,10 @@ UNEXPECTED = "an unexpected error inside rung; its log has the details."
 
 class ClientGoneError(Exception):
     """The caller closed the connection while its answer was being made."""
+
+
+class BrokenOffError(Exception):
+    """A response that has begun cannot be finished: the server has to break the connection."""
 
 
 def stopping() -> UpstreamError:
@@ -74,10 +80,11 @@ class Guard:
             if not watched.began:
                 await self._refuse(stopping(), watched)
             raise
-        except Exception:  # boundary: a bug must cost one request, and its text must not leave
-            logger.exception("unexpected error")
+        except Exception as error:  # noqa: BLE001 boundary: a bug costs one request
+            # Its words may quote a request or a key: only its kind and its place are told.
+            logger.error("unexpected %s at %s", type(error).__name__, _places(error))  # noqa: TRY400
             if watched.began:
-                raise
+                raise BrokenOffError from None
             await self._refuse(RungError(UNEXPECTED), watched)
 
     async def _tell(self, error: RungError, watched: _Watched) -> None:
@@ -143,6 +150,12 @@ def _check_body_type(seen: dict[bytes, list[bytes]]) -> None:
 
 def _too_large(limit: int) -> RequestError:
     return RequestError(f"the body is larger than {limit} bytes.", status=413)
+
+
+def _places(error: Exception) -> str:
+    """Where an error came from, without its words: they may quote a request or a key."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return " < ".join(f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in reversed(frames))
 
 
 class _Watched:
