@@ -146,7 +146,7 @@ class Run:
         except asyncio.CancelledError as cancelled:
             self._learn_who(cancelled)
             raise
-        except Exception as error:
+        except Exception as error:  # boundary: a bug of ours or of a face; told apart and booked
             if not isinstance(error, UndeliverableError):
                 self.cancelled_by = EndedBy.INTERNAL
             raise
@@ -233,7 +233,7 @@ class Run:
             call.released = True
             try:
                 await self.sink.release(action.tier, event)
-            except Exception as error:
+            except Exception as error:  # boundary: the face that takes the bytes
                 raise UndeliverableError from error
         elif self.order.request.stream:
             self.held.setdefault(call.id, []).append(event)
