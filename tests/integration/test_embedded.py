@@ -517,6 +517,19 @@ async def test_a_crash_between_calls_is_not_noticed_by_the_next(model):
     assert done.answer.text
 
 
+async def test_a_call_that_a_dying_child_never_heard_goes_to_the_next(model):
+    shared, free, _ = model
+    await free.warm()
+    pid = shared.pid
+    os.kill(pid, signal.SIGSTOP)
+    asking = asyncio.create_task(answer(free, make_ask()))
+    await asyncio.sleep(0)
+    os.kill(pid, signal.SIGKILL)
+    _, done = await asking
+    assert done.answer.text
+    assert shared.pid != pid
+
+
 async def test_a_stuck_child_is_killed_and_replaced(model):
     shared, free, steered = model
     events = steered.call(endless_ask())

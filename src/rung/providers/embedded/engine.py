@@ -309,7 +309,12 @@ class EmbeddedEngine:
         if link is not self._link or loop is None or loop.is_closed():
             return
         self._link = None
-        self._errand(loop, self._mourn(loop, link, self._active))
+        turn = self._active
+        if turn is not None and turn.ask_again():
+            # It was dead before it heard, which can show only once the next call is sent.
+            self._waiting.appendleft(turn)
+            turn = None
+        self._errand(loop, self._mourn(loop, link, turn))
         self._idle(loop)
 
     async def _mourn(self, loop: asyncio.AbstractEventLoop, link: Link, turn: Turn | None) -> None:

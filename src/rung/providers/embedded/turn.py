@@ -40,6 +40,7 @@ class Turn:
         self.events: asyncio.Queue[TurnEvent] = asyncio.Queue()
         self.started = False
         self.over = False
+        self._asked_again = False
         self.text = ""
         self.logprobs: list[float] = []
         self._prompt_tokens: int | None = None
@@ -52,6 +53,15 @@ class Turn:
         if not self.started:
             return Phase.CONNECT
         return Phase.STREAM if self.text else Phase.FIRST_TOKEN
+
+    def ask_again(self) -> bool:
+        """Whether another child may be asked: once, and only if the first had not begun on it."""
+        begun = self._prompt_tokens is not None or self._pieces > 0
+        if self.over or begun or self._asked_again:
+            return False
+        self._asked_again = True
+        self.started = False
+        return True
 
     def without(self, marks: Marks) -> None:
         """Take the model's control tokens out of what is asked, now that the model is known."""
