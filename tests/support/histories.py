@@ -13,8 +13,17 @@ from typing import Protocol
 
 from hypothesis import strategies as st
 
-from rung.core.engine import PASSES_BY_ITSELF, Accept, Action, Call, Exhausted, Verify, next_action
-from rung.core.plan import Plan, Step
+from rung.core.engine import (
+    PASSES_BY_ITSELF,
+    Accept,
+    Action,
+    Call,
+    Exhausted,
+    Release,
+    Verify,
+    next_action,
+)
+from rung.core.plan import Plan, Step, StreamMode
 from rung.core.types import (
     Answer,
     Attempt,
@@ -23,6 +32,7 @@ from rung.core.types import (
     Fault,
     History,
     Kind,
+    Phase,
     Status,
     Verdict,
     Weight,
@@ -38,7 +48,8 @@ class Reply:
     """What a tier gives when it is called: the text, or a fault.
 
     ``cost_percent`` is the part of the step's worst cost that it takes. ``began`` says that the
-    first token had come before the fault.
+    first token had come before the fault, ``long`` that there is more text than a preamble.
+    ``doomed`` is broken off by the first check that may, unless bytes have left before.
     """
 
     text: str = "A"
@@ -47,6 +58,8 @@ class Reply:
     cost_percent: int = 100
     retry_after_seconds: float | None = None
     began: bool = True
+    long: bool = False
+    doomed: bool = False
     load_seconds: float = 0.0
 
 
@@ -57,6 +70,7 @@ class Opinion:
     status: Status = Status.PASSED
     score: float | None = None
     seconds: float = 0.0
+    vacuous: bool = False
 
 
 class World(Protocol):
@@ -154,31 +168,48 @@ def _called(plan: Plan, history: History, call: Call, world: World) -> Attempt:
     fault = Fault.TIMEOUT if reply.seconds > call.timeout_seconds else reply.fault
     failure = None if fault is None else Failure(fault, "", None, reply.retry_after_seconds)
     started = now(history) + call.wait_seconds
+    ended = started + reply.load_seconds + min(reply.seconds, call.timeout_seconds)
+    released = leaves(call.release, reply) and (failure is None or reply.began)
+    broken_off = reply.doomed and bool(call.watched) and failure is None and not released
+    name = next((check.name for check in step.checks if check.name in call.watched), "")
     return Attempt(
         id=f"a{len(history)}",
         tier=call.tier,
         kind=call.kind,
         started_at=started,
-        ended_at=started + reply.load_seconds + min(reply.seconds, call.timeout_seconds),
+        ended_at=ended,
         answer=Answer(reply.text) if failure is None else None,
         failure=failure,
         cost_nanousd=step.worst_cost_nanousd * reply.cost_percent // 100,
         load_seconds=reply.load_seconds,
-        released=call.release and (failure is None or reply.began),
+        released=released,
+        phase=Phase.STREAM if broken_off else Phase.DONE,
+        verdicts=(Verdict(name, Status.FAILED, "", at=ended),) if broken_off else (),
     )
+
+
+def leaves(release: Release, reply: Reply) -> bool:
+    """Whether bytes of such an answer leave before it is accepted."""
+    return release in {Release.TEXT, Release.ALL} or (release is Release.PREAMBLE and reply.long)
 
 
 def _verified(history: History, check: Check, world: World) -> Attempt:
     said = world.opinion(history, check)
     at = now(history) + said.seconds
-    return history[-1].with_verdict(Verdict(check.name, said.status, "", score=said.score, at=at))
+    vacuous = said.vacuous and said.status is Status.PASSED
+    made = Verdict(check.name, said.status, "", score=said.score, at=at, vacuous=vacuous)
+    return history[-1].with_verdict(made)
 
 
 def prefixes(history: History) -> list[History]:
-    """All states that a history went through, attempt by attempt and verdict by verdict."""
+    """All states that a history went through, attempt by attempt and verdict by verdict.
+
+    What was broken off came with the verdict that did it.
+    """
     states: list[History] = [()]
     for index, attempt in enumerate(history):
-        for verdicts in range(len(attempt.verdicts) + 1):
+        first = len(attempt.verdicts) if attempt.aborted else 0
+        for verdicts in range(first, len(attempt.verdicts) + 1):
             cut = replace(attempt, verdicts=attempt.verdicts[:verdicts])
             states.append((*history[:index], cut))
     return states
@@ -190,6 +221,7 @@ WEIGHTS = {
     "schema": tuple(Weight),
     "lint": tuple(Weight),
     "hedging": tuple(Weight),
+    "tool_calls": (Weight.REQUIRED, Weight.SIGNAL),
     "agreement": (Weight.SIGNAL,),
 }
 NAMED_TOGETHER = tuple(names for size in range(4) for names in combinations(WEIGHTS, size))
@@ -229,6 +261,7 @@ def plans(draw: st.DrawFn) -> Plan:
         ladder="any",
         steps=tuple(draw(steps(f"t{n}", shared)) for n in range(tiers)),
         stream=draw(st.booleans()),
+        stream_mode=draw(st.sampled_from(StreamMode)),
         cost_cap_nanousd=draw(st.sampled_from((None, None, None, 50, 110, 250))),
         deadline_seconds=draw(st.sampled_from((None, None, None, 2.5, 10.0, 40.0))),
         min_confidence=draw(st.sampled_from((0.0, 0.5, 1.0))),
@@ -248,13 +281,22 @@ def replies(draw: st.DrawFn) -> Reply:
     percent = draw(st.sampled_from((0, 30, 100)))
     if draw(st.sampled_from((True, True, False))):
         text, load = draw(st.sampled_from("AABC")), draw(st.sampled_from((0.0, 0.0, 0.0, 25.0)))
-        return Reply(text, None, draw(SECONDS), percent, load_seconds=load)
+        return Reply(
+            text,
+            None,
+            draw(SECONDS),
+            percent,
+            long=draw(st.booleans()),
+            doomed=draw(st.sampled_from((False, False, True))),
+            load_seconds=load,
+        )
     return Reply(
         fault=draw(st.sampled_from(FAULTS)),
         seconds=draw(SECONDS),
         cost_percent=percent,
         retry_after_seconds=draw(st.sampled_from((None, None, -3.0, 0.0, 1.0, 60.0))),
         began=draw(st.booleans()),
+        long=draw(st.booleans()),
     )
 
 
@@ -263,7 +305,8 @@ def opinions(draw: st.DrawFn) -> Opinion:
     """Any status, most often a failure; with and without a score; at once or after a while."""
     status = draw(st.sampled_from((Status.FAILED, Status.FAILED, *Status)))
     score = draw(st.sampled_from((None, None, 0.0, 0.3, 0.5, 1.0)))
-    return Opinion(status, score, draw(st.sampled_from((0.0, 0.0, 0.0, 5.0))))
+    seconds = draw(st.sampled_from((0.0, 0.0, 0.0, 5.0)))
+    return Opinion(status, score, seconds, vacuous=draw(st.booleans()))
 
 
 @dataclass(frozen=True)
@@ -298,6 +341,7 @@ def histories(draw: st.DrawFn, plan: Plan) -> History:
         st.just(""),
         score=st.none() | st.floats(allow_nan=True),
         at=st.floats(0, 200),
+        vacuous=st.booleans(),
     )
     attempt = st.builds(
         Attempt,
@@ -317,5 +361,6 @@ def histories(draw: st.DrawFn, plan: Plan) -> History:
         cost_nanousd=st.integers(0, 500),
         verdicts=st.lists(verdict, max_size=4).map(tuple),
         released=st.booleans(),
+        phase=st.sampled_from((Phase.DONE, Phase.DONE, Phase.STREAM)),
     )
     return tuple(draw(st.lists(attempt, max_size=8)))

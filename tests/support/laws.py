@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from rung.core.engine import PASSES_BY_ITSELF, Accept, Exhausted, Verify, next_action
-from rung.core.plan import Step
+from rung.core.engine import PASSES_BY_ITSELF, Accept, Exhausted, Release, Verify, next_action
+from rung.core.plan import Step, StreamMode
 from rung.core.types import Attempt, History, Kind, Status, Weight
 from support.histories import Trace, elapsed, most_actions, prefixes
 
@@ -25,7 +25,8 @@ def passed(step: Step, attempt: Attempt, weight: Weight) -> bool:
 
 def passed_its_gates(step: Step, attempt: Attempt) -> bool:
     answered = attempt.answer is not None
-    return answered and passed(step, attempt, Weight.REQUIRED) and not failed_a_gate(step, attempt)
+    proven = passed(step, attempt, Weight.REQUIRED) and not failed_a_gate(step, attempt)
+    return answered and proven and not attempt.aborted
 
 
 def cut_off(history: History) -> bool:
@@ -95,11 +96,24 @@ def an_answer_whose_required_gate_has_not_passed_is_never_accepted(trace: Trace)
         assert passed(trace.step(served.tier), served, Weight.REQUIRED)
 
 
-def verified_says_that_there_was_a_required_gate_to_pass(trace: Trace) -> None:
+def verified_says_that_a_required_gate_has_passed_that_had_something_to_judge(
+    trace: Trace,
+) -> None:
     if isinstance(trace.end, Accept) and trace.end.verified is not False:
-        step = trace.step(trace.history[trace.end.index].tier)
-        proof = any(check.weight is Weight.REQUIRED for check in step.checks)
+        served = trace.history[trace.end.index]
+        checks = trace.step(served.tier).checks
+        asked = {check.name for check in checks if check.weight is Weight.REQUIRED}
+        good = [v for v in served.verdicts if v.status is Status.PASSED and not v.vacuous]
+        proof = any(verdict.verifier in asked for verdict in good)
         assert trace.end.verified is (True if proof else None)
+
+
+def what_was_broken_off_is_never_served_and_never_the_last_chance(trace: Trace) -> None:
+    top = trace.plan.steps[-1].tier
+    assert not any(attempt.aborted and attempt.tier == top for attempt in trace.history)
+    match trace.end:
+        case Accept(index=index) | Exhausted(best=int(index)):
+            assert not trace.history[index].aborted
 
 
 def after_bytes_have_left_nothing_else_is_called_and_nothing_else_served(trace: Trace) -> None:
@@ -108,19 +122,29 @@ def after_bytes_have_left_nothing_else_is_called_and_nothing_else_served(trace: 
     if cut_off(trace.history):
         last = len(trace.history) - 1
         answered = trace.history[last].answer is not None
-        assert isinstance(trace.end, Accept) == answered
-        served = trace.end.index if isinstance(trace.end, Accept) else None
-        assert served == (last if answered else None)
+        step = trace.step(trace.history[last].tier)
+        good = answered and passed(step, trace.history[last], Weight.REQUIRED)
+        assert isinstance(trace.end, Accept) == good
+        best = trace.end.index if isinstance(trace.end, Accept) else trace.end.best
+        assert best == (last if answered else None)
 
 
-def bytes_may_leave_only_on_a_stream_and_where_no_required_gate_can_reject(trace: Trace) -> None:
+def bytes_leave_only_on_a_stream_as_its_mode_allows_and_the_checks_do(trace: Trace) -> None:
     for _, call in trace.calls:
-        if call.release:
-            checks = trace.step(call.tier).checks
-            top = call.tier == trace.plan.steps[-1].tier
-            assert trace.plan.stream
-            assert not any(check.weight is Weight.REQUIRED for check in checks)
-            assert top or not checks
+        if call.release is Release.NOTHING:
+            continue
+        checks = trace.step(call.tier).checks
+        asked = {check.name for check in checks if check.weight is Weight.REQUIRED}
+        top = call.tier == trace.plan.steps[-1].tier
+        assert trace.plan.stream
+        assert all(check.name != "agreement" for check in checks)
+        if call.release is Release.ALL:
+            assert not asked
+            assert top or not checks or trace.plan.stream_mode is StreamMode.PASS
+        else:
+            assert asked <= {"tool_calls"}
+            assert trace.plan.stream_mode is not StreamMode.HOLD
+            assert top or call.release is Release.PREAMBLE
 
 
 def the_same_plan_and_history_always_give_the_same_action(trace: Trace) -> None:
@@ -158,7 +182,7 @@ def checks_run_on_answers_alone_and_none_is_left_out_in_time(trace: Trace) -> No
         if isinstance(action, Accept) and trace.plan.deadline_seconds is None:
             served = before[action.index]
             ran = {verdict.verifier for verdict in served.verdicts} | {"agreement"}
-            stopped = failed_a_gate(trace.step(served.tier), served)
+            stopped = served.aborted or failed_a_gate(trace.step(served.tier), served)
             assert stopped or ran >= {check.name for check in trace.step(served.tier).checks}
 
 
@@ -181,7 +205,11 @@ def a_tier_is_called_again_only_for_what_its_last_attempt_gives_reason_to(trace:
         assert last.tier == call.tier
         faulted = last.failure is not None and last.failure.fault in PASSES_BY_ITSELF
         assert (call.kind is Kind.RETRY) == faulted
-        assert (call.kind is not Kind.REPAIR) or failed_a_gate(trace.step(last.tier), last)
+        assert (
+            call.kind is not Kind.REPAIR
+            or last.aborted
+            or failed_a_gate(trace.step(last.tier), last)
+        )
 
 
 def a_retry_waits_as_long_as_it_was_asked_to_or_is_not_made(trace: Trace) -> None:
@@ -232,8 +260,11 @@ def a_tier_is_left_out_only_for_want_of_money_or_time(trace: Trace) -> None:
 
 def an_exhausted_request_names_its_least_bad_answer_if_it_has_any(trace: Trace) -> None:
     if isinstance(trace.end, Exhausted):
-        answered = [i for i, a in enumerate(trace.history) if a.answer is not None]
-        if cut_off(trace.history) or not answered:
+        whole = [a.answer is not None and not a.aborted for a in trace.history]
+        answered = [i for i, good in enumerate(whole) if good]
+        if cut_off(trace.history):
+            answered = [i for i in answered if i == len(trace.history) - 1]
+        if not answered:
             assert trace.end.best is None
         else:
             assert trace.end.best in answered
@@ -247,9 +278,10 @@ LAWS: tuple[Callable[[Trace], None], ...] = (
     no_check_begins_at_or_after_the_deadline,
     an_answer_with_a_failed_gate_is_never_accepted_as_verified,
     an_answer_whose_required_gate_has_not_passed_is_never_accepted,
-    verified_says_that_there_was_a_required_gate_to_pass,
+    verified_says_that_a_required_gate_has_passed_that_had_something_to_judge,
     after_bytes_have_left_nothing_else_is_called_and_nothing_else_served,
-    bytes_may_leave_only_on_a_stream_and_where_no_required_gate_can_reject,
+    bytes_leave_only_on_a_stream_as_its_mode_allows_and_the_checks_do,
+    what_was_broken_off_is_never_served_and_never_the_last_chance,
     the_same_plan_and_history_always_give_the_same_action,
     replaying_a_finished_history_gives_the_actions_that_made_it,
     checks_run_in_the_listed_order_once_each_and_stop_at_a_failed_gate,

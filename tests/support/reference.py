@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from rung.core.engine import Accept, Call, Exhausted, Exhaustion
-from rung.core.plan import Plan, Step
+from rung.core.plan import Plan, Step, StreamMode
 from rung.core.types import Check, Fault, History, Status, Weight
 from support.histories import Opinion, Reply
 
@@ -22,24 +22,35 @@ CHECK_SECONDS = 0.5
 REPLIES = {
     "A": Reply("A"),
     "B": Reply("B"),
+    "long": Reply("A", long=True),
+    "doomed": Reply("A", doomed=True),
     "busy": Reply(fault=Fault.OVERLOADED, retry_after_seconds=0.0),
     "broken": Reply(fault=Fault.AUTH),
 }
 OPINIONS = {
     "pass": Opinion(Status.PASSED, None, CHECK_SECONDS),
     "fail": Opinion(Status.FAILED, None, CHECK_SECONDS),
+    "empty": Opinion(Status.PASSED, None, CHECK_SECONDS, vacuous=True),
     "abstain": Opinion(Status.ABSTAINED, None, CHECK_SECONDS),
     "high": Opinion(Status.PASSED, 0.9, CHECK_SECONDS),
     "low": Opinion(Status.PASSED, 0.1, CHECK_SECONDS),
 }
 
 
-def options(step: Step, check: Check | None = None) -> tuple[str, ...]:
+ANSWERS = {"A", "B", "long", "doomed"}
+
+
+def options(plan: Plan, step: Step, check: Check | None = None) -> tuple[str, ...]:
     """What the world may say to a call of this tier, or to a check there."""
     if check is None:
         told_apart = any(each.name == "agreement" for each in step.checks)
-        return ("A", "B", "busy", "broken") if told_apart else ("A", "busy", "broken")
-    return ("high", "low") if check.weight is Weight.SIGNAL else ("pass", "fail", "abstain")
+        early = plan.stream and plan.stream_mode is not StreamMode.HOLD
+        texts = ("A", "B") if told_apart else ("A", "long", "doomed") if early else ("A",)
+        return (*texts, "busy", "broken")
+    if check.weight is Weight.SIGNAL:
+        return ("high", "low")
+    empty = ("empty",) if check.name == "tool_calls" else ()
+    return ("pass", "fail", "abstain", *empty)
 
 
 class Open(Exception):  # noqa: N818 not an error: the script may go on in these ways
@@ -77,11 +88,11 @@ class Told:
         if call.timeout_seconds < CALL_SECONDS:
             return Reply(seconds=CALL_SECONDS)
         step = next(step for step in self.plan.steps if step.tier == call.tier)
-        return REPLIES[self.script.take(options(step))]
+        return REPLIES[self.script.take(options(self.plan, step))]
 
     def opinion(self, history: History, check: Check) -> Opinion:
         step = next(step for step in self.plan.steps if step.tier == history[-1].tier)
-        return OPINIONS[self.script.take(options(step, check))]
+        return OPINIONS[self.script.take(options(self.plan, step, check))]
 
 
 @dataclass
@@ -91,6 +102,7 @@ class Made:
     place: int
     text: str | None
     said: dict[str, str] = field(default_factory=dict)
+    watched: bool = False
 
 
 @dataclass
@@ -140,16 +152,18 @@ class Reference:
 
     def call(self, place: int) -> None:
         step, limit = self.plan.steps[place], self.plan.deadline_seconds
+        watched = self.watched(place)
         self.spent += step.worst_cost_nanousd
         if limit is not None and limit - self.now < CALL_SECONDS:
             self.now = limit
             self.made.append(Made(place, None, {"call": "broken"}))
             return
-        token = self.script.take(options(step))
+        token = self.script.take(options(self.plan, step))
         self.now += CALL_SECONDS
-        answered = token in {"A", "B"}
-        self.made.append(Made(place, token if answered else None, {"call": token}))
-        if answered:
+        answered = token in ANSWERS
+        text = ("B" if token == "B" else "A") if answered else None
+        self.made.append(Made(place, text, {"call": token}, watched))
+        if answered and not self.broken_off(self.made[-1]):
             self.check(step, self.made[-1])
 
     def check(self, step: Step, one: Made) -> None:
@@ -158,21 +172,42 @@ class Reference:
                 continue
             if self.late() or self.fails(one):
                 return
-            one.said[check.name] = self.script.take(options(step, check))
+            one.said[check.name] = self.script.take(options(self.plan, step, check))
             self.now += CHECK_SECONDS
 
     def leaks(self, place: int) -> bool:
-        checks = self.plan.steps[place].checks
-        top = place == len(self.plan.steps) - 1
-        tame = all(c.weight is not Weight.REQUIRED and c.name != "agreement" for c in checks)
-        return self.plan.stream and (not checks or (top and tame))
+        """Whether bytes of the last call have left."""
+        step, mode = self.plan.steps[place], self.plan.stream_mode
+        names = [check.name for check in step.checks]
+        if not self.plan.stream or "agreement" in names:
+            return False
+        asked = [check.name for check in step.checks if check.weight is Weight.REQUIRED]
+        if not names or (not asked and (self.top(place) or mode is StreamMode.PASS)):
+            return True
+        if mode is StreamMode.HOLD or set(asked) - {"tool_calls"}:
+            return False
+        at_once = self.top(place) and not step.repairs
+        return at_once or self.made[-1].said["call"] == "long"
+
+    def top(self, place: int) -> bool:
+        return place == len(self.plan.steps) - 1
+
+    def broken_off(self, one: Made) -> bool:
+        return one.said["call"] == "doomed" and one.watched and not self.leaks(one.place)
+
+    def watched(self, place: int) -> bool:
+        """Whether a call may be broken off: there are checks, and a way on that can be paid."""
+        step, *above = self.plan.steps[place:]
+        cap, spent = self.plan.cost_cap_nanousd, self.spent + step.worst_cost_nanousd
+        payable = [s for s in above if cap is None or spent + s.worst_cost_nanousd <= cap]
+        return any(check.name != "agreement" for check in step.checks) and bool(payable)
 
     def wishes(self, place: int) -> list[str] | None:
         """What to try at the same tier; None when its answer will do."""
         one = self.made[-1]
         if one.text is None:
             return ["retry"] if one.said["call"] == "busy" else []
-        if self.fails(one):
+        if self.broken_off(one) or self.fails(one):
             return ["repair", "draw"]
         if self.lacks(one) or self.open(place):
             return ["draw"]
@@ -190,7 +225,7 @@ class Reference:
         return "fail" in self.named(one, Weight.REQUIRED, Weight.IMPLIED)
 
     def lacks(self, one: Made) -> bool:
-        return any(said != "pass" for said in self.named(one, Weight.REQUIRED))
+        return any(said not in {"pass", "empty"} for said in self.named(one, Weight.REQUIRED))
 
     def weak(self, one: Made) -> bool:
         votes = [each.said.get("agreement") for each in self.made if each.place == one.place]
@@ -227,7 +262,7 @@ class Reference:
         for place in places:
             winner = self.winner(place)
             here = [one for one in self.made if one.place == place and one.text is not None]
-            pool += [winner] if winner else here
+            pool += [winner] if winner else [one for one in here if not self.broken_off(one)]
         for bad in (self.lacks, self.fails, self.weak):
             pool = [one for one in pool if not bad(one)] or pool
         if pool and self.lacks(pool[0]):
@@ -236,7 +271,8 @@ class Reference:
         return pool[-1] if pool else None
 
     def passes(self, one: Made) -> int:
-        return sum(said in {"pass", "high", "low"} for said in one.said.values())
+        good = {"pass", "empty", "high", "low"}
+        return sum(said in good for said in one.said.values())
 
     def serve(self, one: Made | None, refused: Exhaustion | None) -> Accept | Exhausted:
         late = Exhaustion.DEADLINE if self.late() else None
@@ -248,8 +284,7 @@ class Reference:
             return Exhausted(reason, index)
         if self.fails(one):
             return Accept(index, verified=False)
-        checks = self.plan.steps[one.place].checks
-        proof = any(check.weight is Weight.REQUIRED for check in checks)
+        proof = "pass" in self.named(one, Weight.REQUIRED)
         return Accept(index, verified=True if proof else None)
 
 

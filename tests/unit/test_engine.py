@@ -14,10 +14,11 @@ from rung.core.engine import (
     Call,
     Exhausted,
     Exhaustion,
+    Release,
     Verify,
     next_action,
 )
-from rung.core.plan import Plan, Step
+from rung.core.plan import Plan, Step, StreamMode
 from rung.core.types import (
     Answer,
     Attempt,
@@ -25,6 +26,7 @@ from rung.core.types import (
     Failure,
     Fault,
     Kind,
+    Phase,
     Status,
     Verdict,
     Weight,
@@ -499,26 +501,69 @@ def test_without_any_answer_there_is_nothing_to_serve() -> None:
 # ------------------------------------------------------------------ streams
 
 
-def releases(*steps: Step, history: tuple[Attempt, ...] = (), stream: bool = True) -> bool:
-    action = next_action(ladder(*steps, stream=stream), history)
+def releases(*steps: Step, mode: StreamMode = StreamMode.HOLD, stream: bool = True) -> Release:
+    action = next_action(ladder(*steps, stream=stream, stream_mode=mode), ())
     assert isinstance(action, Call)
     return action.release
 
 
 def test_bytes_leave_at_once_where_nothing_is_checked() -> None:
-    assert releases(*both())
-    assert not releases(*both(), stream=False)
+    assert releases(*both()) is Release.ALL
+    assert releases(*both(), stream=False) is Release.NOTHING
 
 
 @pytest.mark.parametrize("check", [WHOLE, HEDGING])
 def test_bytes_of_a_lower_tier_are_held_while_any_check_could_send_it_up(check: Check) -> None:
-    assert not releases(*both(check))
-    assert releases(Step("top", (check,)))
+    assert releases(*both(check)) is Release.NOTHING
+    assert releases(Step("top", (check,))) is Release.ALL
 
 
 @pytest.mark.parametrize("check", [TESTS, AGREEMENT])
 def test_bytes_of_the_top_tier_are_held_while_it_can_still_be_turned_down(check: Check) -> None:
-    assert not releases(Step("top", (check,), samples=2))
+    for mode in StreamMode:
+        assert releases(Step("top", (check,), samples=2), mode=mode) is Release.NOTHING
+
+
+def test_in_mode_tools_text_leaves_before_the_calls_are_checked() -> None:
+    gate = Check("tool_calls", Weight.REQUIRED)
+    assert releases(*both(WHOLE, gate), mode=StreamMode.TOOLS) is Release.PREAMBLE
+    assert releases(Step("top", (WHOLE, gate)), mode=StreamMode.TOOLS) is Release.TEXT
+    repaired = Step("top", (WHOLE, gate), repairs=1)
+    assert releases(repaired, mode=StreamMode.TOOLS) is Release.PREAMBLE
+    assert releases(*both(WHOLE, gate), mode=StreamMode.HOLD) is Release.NOTHING
+
+
+@pytest.mark.parametrize("mode", StreamMode)
+def test_what_somebody_asked_to_check_is_held_in_every_mode(mode: StreamMode) -> None:
+    gate = Check("tool_calls", Weight.REQUIRED)
+    assert releases(*both(gate, TESTS), mode=mode) is Release.NOTHING
+
+
+def test_in_mode_pass_hygiene_and_signals_hold_nothing_back() -> None:
+    assert releases(*both(WHOLE, HEDGING), mode=StreamMode.PASS) is Release.ALL
+
+
+def test_an_answer_may_be_broken_off_only_while_there_is_a_tier_above() -> None:
+    low = next_action(ladder(*both(WHOLE, TESTS)), ())
+    top = next_action(ladder(Step("top", (WHOLE, TESTS))), ())
+    assert isinstance(low, Call)
+    assert isinstance(top, Call)
+    assert low.watched == {WHOLE.name, TESTS.name}
+    assert top.watched == frozenset()
+
+
+def test_an_answer_that_was_broken_off_is_no_answer_when_the_tiers_above_are_down() -> None:
+    plan = ladder(*both(HEDGING))
+    draft = replace(with_said(said(), (HEDGING, Status.FAILED)), phase=Phase.STREAM)
+    assert called(next_action(plan, (draft,))) == ("high", Kind.FIRST)
+    ended = next_action(plan, (draft, broke(Fault.AUTH, tier="high")))
+    assert ended == Exhausted(Exhaustion.TOP_REACHED, None)
+
+
+def test_a_gate_that_had_nothing_to_judge_proves_nothing() -> None:
+    plan = ladder(Step("low", (TESTS,)))
+    verdict = Verdict(TESTS.name, Status.PASSED, "", vacuous=True)
+    assert next_action(plan, (said().with_verdict(verdict),)) == Accept(0, verified=None)
 
 
 def test_a_stream_that_broke_before_its_first_byte_goes_on_unseen() -> None:

@@ -8,7 +8,7 @@ from itertools import product
 
 import pytest
 
-from rung.core.plan import Plan, Step
+from rung.core.plan import TOOL_CALLS, Plan, Step, StreamMode
 from rung.core.types import Check, Weight
 from support.histories import AGREEMENT, simulate
 from support.laws import LAWS
@@ -33,6 +33,16 @@ VOTES = tuple(
     (*before, AGREEMENT) for before in ((), (Check("one", IMPLIED),), (Check("one", SIGNAL),))
 )
 
+TOOLS = (
+    (Check(TOOL_CALLS, Weight.REQUIRED),),
+    (Check("one", IMPLIED), Check(TOOL_CALLS, Weight.REQUIRED)),
+    (Check(TOOL_CALLS, Weight.REQUIRED), Check("two", Weight.REQUIRED)),
+    (Check(TOOL_CALLS, Weight.REQUIRED), Check("two", SIGNAL)),
+    (Check(TOOL_CALLS, SIGNAL),),
+    (Check("one", IMPLIED), Check("two", SIGNAL)),
+)
+"""What requests with tools have to pass, in the modes that let their text leave early."""
+
 ROOMY = ((2, 1, 3), None)
 MONEY = (ROOMY, ((2, 1, 3), 3), ((1, 3, 1), 2))
 """Worst costs by tier, and a cap: none; nothing left for the third; too little for the second."""
@@ -53,6 +63,7 @@ class Family:
     """How many there are: the sum over all plans of what ``scripts`` counts out."""
     check_lists: tuple[tuple[Check, ...], ...] = CHECK_LISTS
     streams: tuple[bool, ...] = (False, True)
+    mode: StreamMode = StreamMode.HOLD
 
     def plans(self) -> Iterator[Plan]:
         varied = product(self.check_lists, MONEY, DEADLINES, self.streams)
@@ -61,12 +72,20 @@ class Family:
                 Step(f"t{n}", checks, costs[n], 120.0, self.retries, self.repairs, self.samples)
                 for n in range(self.tiers)
             )
-            yield Plan("any", steps, stream, cap, deadline, max_wait_seconds=0.0)
+            yield Plan(
+                ladder="any",
+                steps=steps,
+                stream=stream,
+                stream_mode=self.mode,
+                cost_cap_nanousd=cap,
+                deadline_seconds=deadline,
+                max_wait_seconds=0.0,
+            )
 
     def __str__(self) -> str:
         votes = "-voting" if AGREEMENT in self.check_lists[0] else ""
         limits = f"{self.retries}-retries-{self.repairs}-repairs-{self.samples}-samples"
-        return f"{self.tiers}-tiers-{limits}{votes}"
+        return f"{self.tiers}-tiers-{limits}{votes}-{self.mode.value}"
 
 
 FAMILIES = (
@@ -85,6 +104,9 @@ FAMILIES = (
     Family(1, 0, 0, 3, courses=682, check_lists=VOTES, streams=(False,)),
     Family(1, 1, 1, 2, courses=1464, check_lists=VOTES, streams=(False,)),
     Family(2, 0, 0, 2, courses=5658, check_lists=VOTES, streams=(False,)),
+    Family(1, 0, 1, 1, courses=1958, check_lists=TOOLS, streams=(True,), mode=StreamMode.TOOLS),
+    Family(2, 0, 0, 1, courses=3114, check_lists=TOOLS, streams=(True,), mode=StreamMode.TOOLS),
+    Family(2, 0, 0, 1, courses=2838, check_lists=TOOLS, streams=(True,), mode=StreamMode.PASS),
 )
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rung.core.engine import Accept, Call, Exhausted, next_action
+from rung.core.engine import Accept, Call, Exhausted, Release, next_action
 from rung.core.plan import Plan, Step
 from rung.core.types import Kind
 from support.histories import Drawn, Reply, Trace, histories, plans, simulate, traces
@@ -67,7 +67,8 @@ def test_the_worlds_reach_every_kind_of_call_and_every_kind_of_end() -> None:
     def look(trace: Trace) -> None:
         tiers = {call.tier for _, call in trace.calls}
         seen.update(call.kind for _, call in trace.calls)
-        seen.update("released" for _, call in trace.calls if call.release)
+        seen.update("released" for _, call in trace.calls if call.release is not Release.NOTHING)
+        seen.update("broken off" for attempt in trace.history if attempt.aborted)
         seen.add(f"{len(tiers)} tiers called")
         match trace.end:
             case Accept(index, verified):
@@ -80,6 +81,7 @@ def test_the_worlds_reach_every_kind_of_call_and_every_kind_of_end() -> None:
     assert seen >= {
         *Kind,
         "released",
+        "broken off",
         *(f"{tiers} tiers called" for tiers in (0, 1, 2, 3)),
         *(("accepted", verified) for verified in (True, False, None)),
         *("top_reached", "deadline", "cost_cap"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 
 import pytest
 from hypothesis import given
@@ -11,28 +10,33 @@ from hypothesis import strategies as st
 
 from rung.core.features import (
     DEFAULT_OUTPUT_TOKENS,
+    LIKELY_OUTPUT_TOKENS,
     MEDIA_TOKENS,
     MESSAGE_TOKENS,
     estimate_tokens,
     features,
 )
-from rung.core.types import (
+from rung.core.parts import (
+    File,
+    HostedTool,
+    Image,
     Message,
-    Need,
     Opaque,
-    Request,
+    Part,
     Role,
-    Sampling,
-    SchemaRequest,
     Text,
+    Tool,
+    ToolCall,
+    ToolResult,
 )
+from rung.core.types import Need, Request, Sampling, SchemaRequest
 
 
 def request(*messages: Message, body: bytes = b"", **more: object) -> Request:
     return Request("id", "chat", messages, body=body, **more)  # type: ignore[arg-type]
 
 
-def user(*parts: Text | Opaque) -> Message:
+def user(*parts: Part) -> Message:
     return Message(Role.USER, parts)
 
 
@@ -77,35 +81,56 @@ def test_a_plain_request_counts_its_text_and_not_its_json() -> None:
     assert features(request(user(Text("hi")), body=b" " * 4000)).input_tokens == 1 + MESSAGE_TOKENS
 
 
+SEARCH = Tool("search", "looks things up" * 10, b"x" * 4000)
+
+
 def test_tools_count_though_they_are_in_no_message() -> None:
-    needs = frozenset({Need.TOOLS})
-    seen = features(request(user(Text("hi")), body=b"x" * 4000, needs=needs))
-    assert seen.input_tokens == 1000 + MESSAGE_TOKENS
+    seen = features(request(user(Text("hi")), tools=(SEARCH,)))
+    assert seen.input_tokens == 1 + MESSAGE_TOKENS + 2 + 38 + 1000
 
 
-def test_a_tool_call_counts_by_its_text_with_or_without_a_body() -> None:
-    call = Opaque("tool_calls", [{"function": {"name": "f", "arguments": "x" * 4000}}])
-    assert features(request(user(call))).input_tokens >= 1000
-    assert features(request(user(call), body=b"x" * 8000)).input_tokens == 2000 + MESSAGE_TOKENS
+def test_a_hosted_tool_counts_by_its_json() -> None:
+    tools = (HostedTool("web_search", b"x" * 400, "responses"),)
+    assert features(request(user(), tools=tools)).input_tokens == MESSAGE_TOKENS + 100
 
 
-PICTURE = "data:image/png;base64," + base64.b64encode(b"\x89PNG" * 250_000).decode()
+def test_calls_and_their_results_count_by_their_text() -> None:
+    call = Message(Role.ASSISTANT, (ToolCall("c1", "look", "x" * 4000),))
+    result = Message(Role.TOOL, (ToolResult("c1", (Text("y" * 800),)),))
+    assert features(request(call, result)).input_tokens == 1001 + 200 + 2 * MESSAGE_TOKENS
 
 
-@pytest.mark.parametrize("kind", ["image_url", "input_image", "image", "input_audio"])
-def test_a_picture_counts_as_one_whatever_the_length_of_its_base64(kind: str) -> None:
-    part = Opaque(kind, {"type": kind, "image_url": {"url": PICTURE}})
-    body = json.dumps({"model": "m", "messages": [{"content": [part.raw]}]}).encode()
-    seen = features(request(user(Text("what is it?"), part), body=body))
+PIXELS = base64.b64encode(b"\x89PNG" * 250_000).decode()
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        Image("image/png", PIXELS),
+        Image(url="https://example.com/a.png"),
+        Opaque("input_audio", {"input_audio": {"data": PIXELS}}),
+        ToolResult("c1", (Image("image/png", PIXELS),)),
+    ],
+    ids=["data", "address", "clip", "in a result"],
+)
+def test_a_picture_counts_as_one_whatever_the_length_of_its_base64(part: Part) -> None:
+    seen = features(request(user(Text("what is it?"), part)))
     assert MEDIA_TOKENS < seen.input_tokens < MEDIA_TOKENS + 100
 
 
-def test_tools_beside_a_picture_still_count() -> None:
-    part = Opaque("image_url", {"image_url": {"url": PICTURE}})
-    sent = {"tools": "t" * 40_000, "messages": [part.raw]}
-    needs = frozenset({Need.TOOLS, Need.IMAGES})
-    seen = features(request(user(part), body=json.dumps(sent).encode(), needs=needs))
-    assert MEDIA_TOKENS + 10_000 < seen.input_tokens < MEDIA_TOKENS + 10_100
+def test_a_document_counts_by_its_size_but_not_as_text() -> None:
+    small, large = (
+        features(request(user(File("application/pdf", "x" * size)))).input_tokens
+        for size in (1000, 4_000_000)
+    )
+    assert small < 2000
+    assert 50_000 < large < 200_000
+
+
+def test_an_agents_wish_for_a_long_answer_claims_no_more_room_than_is_likely() -> None:
+    seen = features(request(user(Text("hi")), sampling=Sampling(max_tokens=64_000)))
+    assert seen.output_tokens == 64_000
+    assert seen.total_tokens == seen.input_tokens + LIKELY_OUTPUT_TOKENS
 
 
 def test_a_part_nested_beyond_all_measure_is_still_measured() -> None:

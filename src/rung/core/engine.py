@@ -24,15 +24,15 @@ from enum import Enum, StrEnum, auto
 from rung.core.evidence import (
     DRAWS,
     doubted,
+    proven,
     rejected,
-    required,
     servable,
     undecided,
     unproven,
     votes,
 )
-from rung.core.plan import Plan, Step
-from rung.core.types import Check, Fault, History, Kind, Status
+from rung.core.plan import TOOL_CALLS, Plan, Step, StreamMode
+from rung.core.types import Check, Fault, History, Kind, Status, Weight
 from rung.core.vote import AGREEMENT
 
 BACKOFF_SECONDS = 0.25
@@ -43,18 +43,33 @@ MOST_DOUBLINGS = 16
 """Of that wait. No plan waits as long as the last of them."""
 
 
+class Release(Enum):
+    """What of a streamed answer may leave before it is accepted.
+
+    PREAMBLE: text, once it is longer than what usually stands before a tool call. TEXT: text at
+    once. Tool calls leave early only with ALL.
+    """
+
+    NOTHING = auto()
+    PREAMBLE = auto()
+    TEXT = auto()
+    ALL = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """Call a tier after ``wait_seconds``, for at most ``timeout_seconds``.
 
-    ``release`` allows the bytes to leave as they come: nothing can reject this answer any more.
+    ``release`` says what may leave as it comes. ``watched`` names the checks that may end the call
+    as soon as they see that the answer cannot pass any more.
     """
 
     tier: str
     kind: Kind
     timeout_seconds: float
     wait_seconds: float = 0.0
-    release: bool = False
+    release: Release = Release.NOTHING
+    watched: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +174,7 @@ def next_action(plan: Plan, history: History) -> Action:
 def _next_check(step: Step, history: History) -> Check | None:
     """The next check to run on the last attempt; gates stop at the first failure."""
     last = history[-1]
-    if last.answer is None or rejected(step, last):
+    if last.answer is None or last.aborted or rejected(step, last):
         return None
     done = {verdict.verifier for verdict in last.verdicts}
     for check in step.checks:
@@ -174,7 +189,7 @@ def _standing(plan: Plan, step: Step, history: History) -> Standing:
     if last.answer is None:
         passes = last.failure is not None and last.failure.fault in PASSES_BY_ITSELF
         return Standing.INTERRUPTED if passes else Standing.FAILED
-    if rejected(step, last):
+    if last.aborted or rejected(step, last):
         return Standing.REJECTED
     if unproven(step, last):
         return Standing.UNPROVEN
@@ -195,8 +210,14 @@ def _onward(plan: Plan, history: History, index: int, ways: tuple[Kind, ...]) ->
         refusal = _refusal(plan, history, step, wait)
         if refusal is None:
             left = _deadline(plan) - _elapsed(history) - wait
-            release = plan.stream and _cannot_be_rejected(plan, place)
-            return Call(step.tier, kind, min(step.timeout_seconds, left), wait, release)
+            return Call(
+                tier=step.tier,
+                kind=kind,
+                timeout_seconds=min(step.timeout_seconds, left),
+                wait_seconds=wait,
+                release=_release(plan, place),
+                watched=_watched(plan, history, place),
+            )
         reason = refusal
     return _settle(plan, history, plan.steps, reason)
 
@@ -232,11 +253,39 @@ def _refusal(plan: Plan, history: History, step: Step, wait: float) -> Exhaustio
     return None
 
 
-def _cannot_be_rejected(plan: Plan, index: int) -> bool:
-    """The commit point's rule: nothing to check, or only hygiene with no tier above to climb to."""
+# ------------------------------------------------------------------ streams
+
+
+def _release(plan: Plan, index: int) -> Release:
+    """The commit point's rule: bytes may leave that nothing still to run can reject.
+
+    At the top there is nowhere to climb, so only what somebody asked for holds text back.
+    """
     step = plan.steps[index]
+    if not plan.stream or votes(step):
+        return Release.NOTHING
     top = index == len(plan.steps) - 1
-    return not step.checks or (top and not required(step) and not votes(step))
+    asked = {check.name for check in step.checks if check.weight is Weight.REQUIRED}
+    if not step.checks or (not asked and (top or plan.stream_mode is StreamMode.PASS)):
+        return Release.ALL
+    if asked <= {TOOL_CALLS} and plan.stream_mode is not StreamMode.HOLD:
+        return Release.TEXT if top and not step.repairs else Release.PREAMBLE
+    return Release.NOTHING
+
+
+def _watched(plan: Plan, history: History, index: int) -> frozenset[str]:
+    """With nothing above that could be paid for, even an answer that fails is of more use whole.
+
+    Agreement is about several answers and can break none of them off.
+    """
+    step, above = plan.steps[index], plan.steps[index + 1 :]
+    cap = plan.cost_cap_nanousd
+    if cap is not None:
+        left = cap - step.worst_cost_nanousd - sum(each.cost_nanousd for each in history)
+        above = tuple(each for each in above if each.worst_cost_nanousd <= left)
+    if not above:
+        return frozenset()
+    return frozenset(check.name for check in step.checks) - {AGREEMENT}
 
 
 # ------------------------------------------------------------------ how it ends
@@ -262,13 +311,13 @@ def _end_with(plan: Plan, history: History, index: int, reason: Exhaustion) -> A
     """Serve this attempt's answer, unless it has none or a required gate stands against it."""
     attempt = history[index]
     step = plan.steps[_index(plan, attempt.tier)]
-    if attempt.answer is None:
+    if attempt.answer is None or attempt.aborted:
         return Exhausted(reason, None)
     if unproven(step, attempt):
         return Exhausted(reason, index)
     if rejected(step, attempt):
         return Accept(index, verified=False)
-    return Accept(index, verified=True if required(step) else None)
+    return Accept(index, verified=True if proven(step, attempt) else None)
 
 
 def _merit(plan: Plan, history: History, index: int) -> tuple[bool, bool, bool, int, int]:

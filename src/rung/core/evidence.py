@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rung.core.plan import Plan, Step
+from rung.core.saying import said
 from rung.core.types import Attempt, Check, History, Kind, Status, Verdict, Weight
 from rung.core.vote import AGREEMENT, Tally, tally
 
@@ -15,9 +16,10 @@ CONFIDENCE = {Status.PASSED: 1.0, Status.FAILED: 0.0}
 # ------------------------------------------------------------------ one answer
 
 
-def required(step: Step) -> bool:
-    """Whether there is anything here to prove an answer by."""
-    return any(_is_gate(check, Weight.REQUIRED) for check in step.checks)
+def proven(step: Step, attempt: Attempt) -> bool:
+    """Whether a required gate has passed that found something to judge."""
+    proofs = {v.verifier for v in attempt.verdicts if v.status is Status.PASSED and not v.vacuous}
+    return any(c.name in proofs and _is_gate(c, Weight.REQUIRED) for c in step.checks)
 
 
 def rejected(step: Step, attempt: Attempt) -> bool:
@@ -87,7 +89,7 @@ def servable(step: Step, history: History) -> list[int]:
     ballot = _ballot(step, history) if votes(step) else []
     if ballot:
         return [ballot[_tally(history, ballot).leader]]
-    return [i for i, a in enumerate(history) if a.tier == step.tier and a.answer is not None]
+    return [i for i, a in enumerate(history) if a.tier == step.tier and _whole(a)]
 
 
 def _ballot(step: Step, history: History) -> list[int]:
@@ -95,12 +97,16 @@ def _ballot(step: Step, history: History) -> list[int]:
         i
         for i, a in enumerate(history)
         if a.tier == step.tier
-        and a.answer is not None
+        and _whole(a)
         and not rejected(step, a)
         and not unproven(step, a)
     ]
 
 
+def _whole(attempt: Attempt) -> bool:
+    return attempt.answer is not None and not attempt.aborted
+
+
 def _tally(history: History, ballot: list[int]) -> Tally:
     answers = (history[i].answer for i in ballot)
-    return tally([answer.text for answer in answers if answer is not None])
+    return tally([said(answer) for answer in answers if answer is not None])

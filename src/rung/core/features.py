@@ -6,7 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rung.core.types import Need, Request, Text
+from rung.core.parts import (
+    File,
+    HostedTool,
+    Image,
+    Message,
+    Opaque,
+    Part,
+    Refusal,
+    Text,
+    Tool,
+    ToolCall,
+    ToolResult,
+)
+from rung.core.types import Need, Request
 
 BYTES_PER_TOKEN = 4
 """A rough size of a token in UTF-8 bytes: good enough to compare with a context window, and to bill
@@ -15,12 +28,18 @@ only under the flag ``estimated``."""
 MESSAGE_TOKENS = 4
 """What a chat template adds around one message."""
 
-MEDIA = frozenset({"image_url", "input_image", "image", "input_audio"})
-"""Parts whose bytes say nothing of their tokens: a picture in base64 is no text."""
+MEDIA = frozenset({"input_audio", "image", "image_url", "input_image"})
+"""Opaque parts whose bytes say nothing of their tokens: a clip in base64 is no text."""
 
 MEDIA_TOKENS = 1600
 """What one picture or clip is taken for: the most that Anthropic counts for a picture, which it
 scales down to that (https://docs.claude.com/en/docs/build-with-claude/vision)."""
+
+FILE_BYTES_PER_TOKEN = 40
+"""Of a document in base64: a page of a PDF is some 60 KB of it and some 1,500 tokens."""
+
+LIKELY_OUTPUT_TOKENS = 4096
+"""Room that is kept for an answer, however long the caller would let it be."""
 
 DEFAULT_OUTPUT_TOKENS = 1024
 """Room kept for an answer when the caller sets no limit."""
@@ -38,8 +57,12 @@ class Features:
 
     @property
     def total_tokens(self) -> int:
-        """Prompt and answer together: what has to fit into a context window."""
-        return self.input_tokens + self.output_tokens
+        """Prompt and answer together: what has to fit into a context window.
+
+        Agents ask for 64,000 tokens and use 500. Where an answer does outgrow its window, the check
+        for cut-off answers finds out.
+        """
+        return self.input_tokens + min(self.output_tokens, LIKELY_OUTPUT_TOKENS)
 
     @property
     def most_input_tokens(self) -> int:
@@ -53,28 +76,45 @@ def estimate_tokens(text: str) -> int:
 
 
 def features(request: Request) -> Features:
-    """Compute what planning needs. What is in the body and in no message (tools) counts too."""
-    written = media = media_bytes = 0
-    plain = Need.TOOLS not in request.needs
-    for part in (part for message in request.messages for part in message.parts):
-        if isinstance(part, Text):
-            written += estimate_tokens(part.text)
-        elif part.kind in MEDIA:
-            media += 1
-            media_bytes += _size(part.raw)
-        else:
-            plain = False
-            written += -(-_size(part.raw) // BYTES_PER_TOKEN)
-    if not plain:
-        written = max(written, (len(request.body) - media_bytes) // BYTES_PER_TOKEN)
+    """Compute what planning needs. Tools count too: they are most of an agent's prompt."""
+    prompt = sum(message_tokens(message) for message in request.messages)
     limit = request.sampling.max_tokens
     return Features(
-        input_tokens=written + media * MEDIA_TOKENS + MESSAGE_TOKENS * len(request.messages),
+        input_tokens=prompt + sum(map(_tool_tokens, request.tools)),
         output_tokens=DEFAULT_OUTPUT_TOKENS if limit is None else limit,
         needs=request.needs,
         messages=len(request.messages),
         has_schema=request.schema is not None,
     )
+
+
+def message_tokens(message: Message) -> int:
+    """About how many tokens one turn is."""
+    return MESSAGE_TOKENS + sum(map(_part_tokens, message.parts))
+
+
+def _part_tokens(part: Part) -> int:
+    match part:
+        case Text() | Refusal():
+            return estimate_tokens(part.text)
+        case Image():
+            return MEDIA_TOKENS
+        case File():
+            return MEDIA_TOKENS + len(part.data) // FILE_BYTES_PER_TOKEN
+        case ToolCall():
+            return estimate_tokens(part.name) + estimate_tokens(part.arguments)
+        case ToolResult():
+            return sum(map(_part_tokens, part.parts))
+        case Opaque():
+            media = part.kind in MEDIA
+            return MEDIA_TOKENS if media else -(-_size(part.raw) // BYTES_PER_TOKEN)
+
+
+def _tool_tokens(tool: Tool | HostedTool) -> int:
+    if isinstance(tool, HostedTool):
+        return -(-len(tool.raw) // BYTES_PER_TOKEN)
+    told = estimate_tokens(tool.name) + estimate_tokens(tool.description)
+    return told + -(-len(tool.parameters) // BYTES_PER_TOKEN)
 
 
 def _size(raw: Any) -> int:

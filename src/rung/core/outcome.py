@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rung.core.engine import Accept, Exhausted
-from rung.core.plan import Plan
-from rung.core.types import Answer, Attempt, EndedBy, History, Phase, Request
+from rung.core.plan import Plan, StreamMode
+from rung.core.types import Answer, Attempt, EndedBy, History, Phase, Request, Weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,18 @@ class Outcome:
     def answer(self) -> Answer | None:
         """The answer that left, if one did."""
         return None if self.served is None else self.attempts[self.served].answer
+
+    @property
+    def ungated(self) -> bool:
+        """Whether bytes left as they came because the stream's mode asked for no gate."""
+        if self.plan.stream_mode is not StreamMode.PASS:
+            return False
+        gated = {
+            step.tier
+            for step in self.plan.steps
+            if any(check.weight is Weight.REQUIRED for check in step.checks)
+        }
+        return any(attempt.released and attempt.tier not in gated for attempt in self.attempts)
 
     @property
     def escalated(self) -> bool:

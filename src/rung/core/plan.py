@@ -17,8 +17,24 @@ from rung.core.vote import AGREEMENT
 
 N = TypeVar("N", int, float)
 
+TOOL_CALLS = "tool_calls"
+"""The name of the gate on tool calls: the only required check that looks at no text."""
+
 _WEIGHTS = (Weight.REQUIRED, Weight.IMPLIED, Weight.SIGNAL)
 """Heaviest first."""
+
+
+class StreamMode(StrEnum):
+    """When bytes of a stream may leave.
+
+    HOLD: once the answer is verified. TOOLS: text as it comes, once it is longer than a preamble;
+    tool calls once they are verified. PASS: at once, with the gates that the request itself implies
+    only watching. Checks that somebody asked for hold in every mode.
+    """
+
+    HOLD = "hold"
+    TOOLS = "tools"
+    PASS = "pass"  # noqa: S105 no secret
 
 
 class OnExhausted(StrEnum):
@@ -67,6 +83,7 @@ class Plan:
     ladder: str
     steps: tuple[Step, ...]
     stream: bool = False
+    stream_mode: StreamMode = StreamMode.HOLD
     cost_cap_nanousd: int | None = None
     deadline_seconds: float | None = None
     on_exhausted: OnExhausted = OnExhausted.INBOX
@@ -99,10 +116,14 @@ class Rung:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A ladder's rules as data, before any request is seen."""
+    """A ladder's rules as data, before any request is seen.
+
+    ``stream_mode`` of ``None`` is TOOLS for requests that offer tools, HOLD for all others.
+    """
 
     ladder: str
     rungs: tuple[Rung, ...]
+    stream_mode: StreamMode | None = None
     on_exhausted: OnExhausted = OnExhausted.INBOX
     min_confidence: float = 0.5
     max_wait_seconds: float = 5.0
@@ -148,6 +169,7 @@ def plan(features: Features, policy: Policy, terms: Terms) -> Plan:
         ladder=policy.ladder,
         steps=tuple(steps),
         stream=terms.stream,
+        stream_mode=stream_mode(policy, features.needs),
         cost_cap_nanousd=cap,
         deadline_seconds=deadline,
         on_exhausted=policy.on_exhausted,
@@ -156,6 +178,13 @@ def plan(features: Features, policy: Policy, terms: Terms) -> Plan:
         seed=terms.seed,
         excluded=tuple(excluded),
     )
+
+
+def stream_mode(policy: Policy, needs: frozenset[Need]) -> StreamMode:
+    """The policy's own, else what fits the request: agents want to see text while it is written."""
+    if policy.stream_mode is not None:
+        return policy.stream_mode
+    return StreamMode.TOOLS if Need.TOOLS in needs else StreamMode.HOLD
 
 
 def _step(rung: Rung, terms: Terms, *, votable: bool) -> Step:

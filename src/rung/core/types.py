@@ -13,57 +13,27 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from rung.core.parts import FREE_CHOICE, HostedTool, Message, Role, Tool, ToolCall, ToolChoice
+
 # ------------------------------------------------------------------ requests
 
 
-class Role(StrEnum):
-    """Who speaks in a message."""
+class Need(StrEnum):
+    """What a request depends on. A tier that lacks one of them is not on the plan.
 
-    SYSTEM = "system"
-    USER = "user"
-    ASSISTANT = "assistant"
-    TOOL = "tool"
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A run of plain text inside a message."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Opaque:
-    """A part that only its own dialect can carry (an image, a tool call): kept, never read.
-
-    ``kind`` is the dialect's own name for it ("image_url", "tool_calls"); ``raw`` its JSON value.
+    PREFILL: the answer goes on from words of the assistant's own that end the conversation.
+    STATE: a part of the conversation is kept by the provider.
     """
 
-    kind: str
-    raw: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One turn of a conversation."""
-
-    role: Role
-    parts: tuple[Text | Opaque, ...]
-
-    @property
-    def text(self) -> str:
-        """All plain text of the message, joined by new lines."""
-        return "\n".join(part.text for part in self.parts if isinstance(part, Text))
-
-
-class Need(StrEnum):
-    """What a request depends on. A tier that lacks one of them is not on the plan."""
-
     IMAGES = "images"
+    FILES = "files"
     AUDIO = "audio"
     TOOLS = "tools"
     LOGPROBS = "logprobs"
     MANY_CHOICES = "many_choices"
+    PREFILL = "prefill"
+    STATE = "state"
+    EMBEDDINGS = "embeddings"
 
 
 MOST_CHOICES = 8
@@ -77,8 +47,11 @@ class Sampling:
     max_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
+    top_k: int | None = None
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +92,11 @@ class Request:
     """One request, whatever dialect it came in.
 
     ``body`` is the caller's own bytes in ``dialect`` (empty when built by the library): a tier that
-    speaks the same dialect is sent these bytes with only the model name exchanged.
+    speaks the same dialect is sent these bytes with only the model name exchanged. ``effort`` is
+    how hard the model is to think, in its provider's own words. ``extras`` names the fields of the
+    body that mean something to its own dialect alone. ``passed_on`` are the few headers that go on
+    to a provider of the same dialect. ``session`` is the client's own name for the conversation,
+    ``resend_of`` the request that this one repeats because its stream broke.
     """
 
     id: str
@@ -128,10 +105,18 @@ class Request:
     model: str = ""
     sampling: Sampling = Sampling()
     schema: SchemaRequest | None = None
+    tools: tuple[Tool | HostedTool, ...] = ()
+    tool_choice: ToolChoice = FREE_CHOICE
+    parallel_tool_calls: bool | None = None
+    effort: str | None = None
     needs: frozenset[Need] = frozenset()
+    extras: tuple[str, ...] = ()
     stream: bool = False
     stream_usage: bool = False
     body: bytes = b""
+    passed_on: tuple[tuple[str, str], ...] = ()
+    session: str = ""
+    resend_of: str | None = None
     directions: Directions = Directions()
 
     @property
@@ -161,20 +146,25 @@ class Answer:
     """What a tier said.
 
     ``body`` holds the provider's own bytes of a plain (non-stream) answer in ``dialect``, so that a
-    caller of that dialect gets them unchanged. ``tool_calls`` is the dialect's raw JSON list.
-    ``logprobs`` are natural logs, one per token written; empty where the tier has none. ``more``
-    are the texts of further choices, where the caller asked for several.
+    caller of that dialect gets them unchanged; ``ending`` the framed events that end its stream.
+    ``thinking`` is what the model thought aside, where it shows it. ``logprobs`` are natural logs,
+    one per token written; empty where the tier has none. ``more`` are the texts of further choices,
+    where the caller asked for several. ``salvaged`` names the notation of tool calls that the model
+    wrote as text: such an answer has neither ``body`` nor ``ending``.
     """
 
     text: str
     finish: Finish = Finish.STOP
     model: str = ""
     refusal: str | None = None
-    tool_calls: tuple[Any, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    thinking: str = ""
     logprobs: tuple[float, ...] = ()
     more: tuple[str, ...] = ()
     dialect: str = ""
     body: bytes = b""
+    ending: bytes = b""
+    salvaged: str = ""
 
 
 class UsageSource(StrEnum):
@@ -241,7 +231,8 @@ class Trust(StrEnum):
 class Verdict:
     """One check of one attempt.
 
-    ``score`` is a signal's estimate that the answer is right, 0..1, ``None`` for gates.
+    ``score`` is a signal's estimate that the answer is right, 0..1, ``None`` for gates. ``vacuous``
+    says that it passed because there was nothing to judge: it proves nothing.
     ``at`` is when the check ended, in seconds since the request began.
     """
 
@@ -252,6 +243,7 @@ class Verdict:
     score: float | None = None
     seconds: float = 0.0
     at: float = 0.0
+    vacuous: bool = False
 
 
 class Weight(StrEnum):
@@ -377,6 +369,11 @@ class Attempt:
     def with_verdict(self, verdict: Verdict) -> Attempt:
         """The same attempt with one more verdict."""
         return replace(self, verdicts=(*self.verdicts, verdict))
+
+    @property
+    def aborted(self) -> bool:
+        """Whether the answer was broken off because it could not pass: a draft, never served."""
+        return self.answer is not None and self.phase is not Phase.DONE
 
     @property
     def seconds(self) -> float:
