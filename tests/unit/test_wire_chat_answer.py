@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rung.core.parts import ToolCall
 from rung.core.types import Answer, Finish, Usage, UsageSource
 from rung.wire import chat
+from rung.wire.back import UpstreamFaultError
+from rung.wire.errors import WireError
 
 
 def completion(message: Any = None, **told: Any) -> dict[str, Any]:
@@ -18,7 +21,7 @@ def completion(message: Any = None, **told: Any) -> dict[str, Any]:
 
 
 def decode(told: Any) -> tuple[Answer, Usage]:
-    return chat.decode_answer(told if isinstance(told, bytes) else json.dumps(told).encode())
+    return chat.BACK.decode_answer(told if isinstance(told, bytes) else json.dumps(told).encode())
 
 
 def test_an_answer_is_read_and_keeps_its_bytes() -> None:
@@ -59,12 +62,67 @@ def test_content_in_parts_is_joined() -> None:
     assert decode(completion({"content": parts}))[0].text == "ab"
 
 
-def test_tool_calls_stay_raw_and_old_function_calls_become_one() -> None:
-    calls = [{"id": "functions.f:0", "odd": 1, "extra_content": {"google": {"s": "x"}}}]
-    assert decode(completion({"content": None, "tool_calls": calls}))[0].tool_calls == tuple(calls)
+def test_what_the_model_thought_aside_is_kept_apart() -> None:
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+    details = [
+        {"type": "reasoning.text", "text": "h"},
+        {"type": "reasoning.summary", "summary": "m"},
+    ]
+    for message in (
+        {"content": "a", "reasoning_content": "hm"},
+        {"content": "a", "reasoning": "hm"},
+        {"content": "a", "reasoning": "hm", "reasoning_details": details},
+        {"content": "a", "reasoning_details": details},
+        {"content": [thought, {"type": "text", "text": "a"}]},
+    ):
+        answer, _ = decode(completion(message))
+        assert (answer.text, answer.thinking) == ("a", "hm")
+
+
+def test_thoughts_alone_were_written_too() -> None:
+    told = completion({"content": "", "reasoning": "hm"}, usage={"prompt_tokens": 5})
+    told["usage"]["completion_tokens"] = 0
+    assert decode(told)[1] == Usage()
+
+
+@pytest.mark.parametrize(
+    ("told", "read"),
+    [
+        (
+            {"id": "functions.f:0", "function": {"name": "f", "arguments": '{"a" :1}'}},
+            ToolCall("functions.f:0", "f", '{"a" :1}'),
+        ),
+        (
+            {"id": "a", "function": {"name": "f", "arguments": {"a": 1}}},
+            ToolCall("a", "f", '{"a":1}'),
+        ),
+        ({"id": "a", "function": {"name": "f", "arguments": None}}, ToolCall("a", "f", "")),
+        ({"id": None, "function": {"name": "f"}}, ToolCall("", "f", "")),
+        ({"id": 5, "function": {"name": "f"}}, ToolCall("5", "f", "")),
+        (
+            {"id": "a", "type": "custom", "custom": {"name": "f", "input": "x"}},
+            ToolCall("a", "f", "x", custom=True),
+        ),
+        ({"id": "a"}, ToolCall("a", "", "")),
+    ],
+)
+def test_tool_calls_are_read_as_servers_write_them(told, read) -> None:
+    answer, _ = decode(completion({"content": None, "tool_calls": [told]}))
+    assert answer.tool_calls == (read,)
+
+
+def test_an_older_function_call_is_a_call_without_an_id() -> None:
     old = {"name": "f", "arguments": "{}"}
     answer, _ = decode(completion({"content": None, "function_call": old}))
-    assert answer.tool_calls == ({"type": "function", "function": old},)
+    assert answer.tool_calls == (ToolCall("", "f", "{}"),)
+
+
+def test_an_answer_that_stopped_with_calls_stopped_for_them() -> None:
+    calls = [{"id": "a", "function": {"name": "f", "arguments": "{}"}}]
+    assert decode(completion({"tool_calls": calls}))[0].finish is Finish.TOOL_CALLS
+    cut = completion({"tool_calls": calls})
+    cut["choices"][0]["finish_reason"] = "length"
+    assert decode(cut)[0].finish is Finish.LENGTH
 
 
 @pytest.mark.parametrize(
@@ -164,23 +222,31 @@ def test_what_is_json_only_to_python_is_mended_before_it_is_passed_on() -> None:
         b'{"choices":[{"message":null}]}',
         b'{"choices":[{"message":{"content":5}}]}',
         b'{"choices":[{"message":{"tool_calls":"x"}}]}',
+        b'{"choices":[{"message":{"tool_calls":["x"]}}]}',
+        b'{"choices":[{"message":{"tool_calls":[' + b"{}," * 1024 + b"{}]}}]}",
         b'{"choices":[{"message":{"content":"\\ud800"}}]}',
         b'{"choices":[{"message":{"content":"\xff"}}]}',
         b'{"choices":[{"message":{"content":"hi"}}]',
         b"[" * 100_000,
         b'{"a":' + b"9" * 5000 + b',"x":NaN}',
     ],
-    ids=range(17),
+    ids=range(19),
 )
 def test_what_is_no_answer_is_told_apart(body) -> None:
-    with pytest.raises(chat.WireError):
-        chat.decode_answer(body)
+    with pytest.raises(WireError):
+        chat.BACK.decode_answer(body)
 
 
 def test_an_error_inside_of_an_answer_is_an_error() -> None:
-    with pytest.raises(chat.UpstreamFaultError) as caught:
+    with pytest.raises(UpstreamFaultError) as caught:
         decode({"error": {"message": "no"}, "choices": []})
     assert caught.value.error == {"message": "no"}
+
+
+def test_an_error_of_an_older_server_is_an_error_too() -> None:
+    with pytest.raises(UpstreamFaultError) as caught:
+        decode({"object": "error", "message": "no", "type": "BadRequestError", "code": 400})
+    assert caught.value.error == {"message": "no", "type": "BadRequestError", "code": 400}
 
 
 JSON = st.recursive(
@@ -213,80 +279,24 @@ COUNTS = st.fixed_dictionaries(
         lambda message, usage, logprobs: json.dumps(
             {"choices": [{"message": message, "logprobs": logprobs}], "usage": usage}
         ).encode(),
-        st.dictionaries(st.sampled_from(["content", "refusal", "tool_calls"]), JSON),
+        st.dictionaries(
+            st.sampled_from(["content", "refusal", "tool_calls", "function_call", "reasoning"]),
+            JSON | st.lists(st.dictionaries(st.sampled_from(["id", "function", "custom"]), JSON)),
+        ),
         COUNTS | JSON,
         JSON,
     )
 )
 def test_whatever_the_bytes_an_answer_or_a_wire_error_comes_of_them(body) -> None:
     try:
-        answer, usage = chat.decode_answer(body)
-    except chat.WireError:
+        answer, usage = chat.BACK.decode_answer(body)
+    except WireError:
         return
     assert answer.text.encode() is not None
     assert min(usage.input_tokens, usage.output_tokens, usage.cache_write_tokens) >= 0
     assert 0 <= usage.cache_read_tokens + usage.cache_write_tokens <= usage.input_tokens
     assert 0 <= usage.reasoning_tokens <= usage.output_tokens
     assert (usage.source is UsageSource.NONE) == (usage == Usage())
-
-
-CALLS = ({"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}},)
-ANSWERS = st.one_of(
-    st.builds(Answer, st.text(), st.sampled_from([Finish.STOP, Finish.LENGTH]), st.just("m")),
-    st.builds(
-        Answer, st.text(), st.just(Finish.TOOL_CALLS), st.just("m"), tool_calls=st.just(CALLS)
-    ),
-    st.builds(Answer, st.just(""), st.just(Finish.REFUSAL), st.just("m"), st.text(min_size=1)),
-    st.builds(Answer, st.just(""), st.just(Finish.REFUSAL), st.just("m")),
-)
-USAGES = st.one_of(
-    st.just(Usage()),
-    st.builds(
-        lambda a, b, c, d: Usage(a + b + 1, c + d + 1, a, b, d, UsageSource.PROVIDER),
-        *[st.integers(0, 10**6)] * 4,
-    ),
-)
-
-
-@given(ANSWERS, USAGES)
-def test_what_is_written_for_callers_reads_back_as_the_same(answer, usage) -> None:
-    body = chat.encode_answer(answer, usage, id="chatcmpl-1", created=7, model="m")
-    again, counted = chat.decode_answer(body)
-    assert (again.text, again.finish, again.refusal) == (answer.text, answer.finish, answer.refusal)
-    assert (again.tool_calls, again.model) == (answer.tool_calls, answer.model)
-    assert counted == usage
-    told = json.loads(body)
-    assert (told["object"], told["created"]) == ("chat.completion", 7)
-
-
-def test_an_error_has_the_dialects_envelope() -> None:
-    body = chat.encode_error(
-        "no", status=404, param="model", code="model_not_found", request_id="r1"
-    )
-    assert json.loads(body) == {
-        "error": {
-            "message": "no",
-            "type": "not_found_error",
-            "param": "model",
-            "code": "model_not_found",
-            "request_id": "r1",
-        }
-    }
-    assert (
-        json.loads(chat.encode_error("x", status=418))["error"]["type"] == "invalid_request_error"
-    )
-    assert json.loads(chat.encode_error("x", status=500))["error"]["type"] == "server_error"
-    assert json.loads(chat.encode_error("x", status=500, type="odd"))["error"]["type"] == "odd"
-
-
-def test_models_are_listed() -> None:
-    assert json.loads(chat.encode_models(["rung", "tier:a"], 7)) == {
-        "object": "list",
-        "data": [
-            {"id": "rung", "object": "model", "created": 7, "owned_by": "rung"},
-            {"id": "tier:a", "object": "model", "created": 7, "owned_by": "rung"},
-        ],
-    }
 
 
 def test_further_choices_are_kept_for_the_checks() -> None:

@@ -1,4 +1,4 @@
-"""OpenAI Chat Completions, plain answers: read from providers, written for callers.
+"""OpenAI Chat Completions, plain answers as providers give them.
 
 Providers' answers are hostile until read: whatever the bytes, `decode_answer` returns an answer or
 raises WireError. The dialect: https://platform.openai.com/docs/api-reference/chat/object
@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import msgspec
 
 from rung.core.types import Answer, Finish, Usage, UsageSource
-from rung.wire.chat_request import DIALECT
+from rung.wire.back import UpstreamFaultError
+from rung.wire.chat_calls import calls_of
+from rung.wire.chat_turns import DIALECT
 from rung.wire.errors import WireError
+from rung.wire.jsontext import utf8
 
+MOST_CHOICES = 128
 MOST_TOKENS = 10**9
 """A count beyond it is no count."""
 
@@ -32,31 +36,15 @@ FINISHES: Mapping[str, Finish] = {
 }
 """The dialect's own reasons, and the odd ones of compatible servers."""
 
-REASONS: Mapping[Finish, str] = {
-    Finish.STOP: "stop",
-    Finish.LENGTH: "length",
-    Finish.TOOL_CALLS: "tool_calls",
-    Finish.REFUSAL: "content_filter",
-    Finish.UNKNOWN: "stop",
-}
-"""What callers are told. They know no reason but these."""
-
-ENCODER = msgspec.json.Encoder()
-
-
-class UpstreamFaultError(WireError):
-    """The provider said in its answer that it failed. ``error`` is its own error object."""
-
-    def __init__(self, error: Any) -> None:
-        super().__init__("the answer is an error")
-        self.error = error
-
 
 class _AnswerMessage(msgspec.Struct):
     content: str | list[Any] | None = None
     refusal: str | None = None
     tool_calls: list[Any] | None = None
     function_call: Any = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+    reasoning_details: Any = None
 
 
 class _Choice(msgspec.Struct):
@@ -70,9 +58,14 @@ class _Completion(msgspec.Struct):
     error: Any = None
     model: Any = None
     usage: Any = None
+    object: Any = None
+    message: Any = None
+    type: Any = None
+    code: Any = None
 
 
 _DECODER = msgspec.json.Decoder(_Completion)
+_ENCODER = msgspec.json.Encoder()
 
 
 def decode_answer(body: bytes) -> tuple[Answer, Usage]:
@@ -83,40 +76,42 @@ def decode_answer(body: bytes) -> tuple[Answer, Usage]:
     UpstreamFaultError for an error with HTTP 200.
     """
     told, kept = _decode(body)
-    if told.error is not None and not told.choices:
-        raise UpstreamFaultError(told.error)
     if not told.choices:
+        if (fault := fault_of(told)) is not None:
+            raise UpstreamFaultError(fault)
         raise WireError("the answer has no choices")
+    if len(told.choices) > MOST_CHOICES:
+        raise WireError(f"the answer has more than {MOST_CHOICES} choices")
     choice = told.choices[0]
     message = choice.message
     text = content_text(message.content)
-    calls = tuple(message.tool_calls or ())
-    if not calls and isinstance(message.function_call, dict):
-        calls = ({"type": "function", "function": message.function_call},)
+    calls = calls_of(message.tool_calls, message.function_call)
     answer = Answer(
         text=text,
-        finish=finish_of(choice.finish_reason, message.refusal),
+        finish=finish_of(choice.finish_reason, message.refusal, called=bool(calls)),
         model=told.model if isinstance(told.model, str) else "",
         refusal=message.refusal or None,
         tool_calls=calls,
+        thinking=thinking_of(message),
         logprobs=logprobs_of(choice.logprobs),
         more=tuple(content_text(other.message.content) for other in told.choices[1:]),
         dialect=DIALECT,
         body=kept,
     )
-    return answer, usage_of(told.usage, wrote=bool(text or calls or message.refusal))
+    wrote = bool(text or calls or message.refusal or answer.thinking)
+    return answer, usage_of(told.usage, wrote=wrote)
 
 
 def _decode(body: bytes) -> tuple[_Completion, bytes]:
     try:
-        return _DECODER.decode(body), body
+        return _DECODER.decode(utf8(body)), body
     except msgspec.ValidationError as error:
         raise WireError(f"the answer is not a chat completion: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
         told = json.loads(body, parse_constant=lambda _: None)
-        mended = ENCODER.encode(told)
+        mended = _ENCODER.encode(told)
         return _DECODER.decode(mended), mended
     except msgspec.ValidationError as error:
         raise WireError(f"the answer is not a chat completion: {error}") from None
@@ -132,10 +127,62 @@ def content_text(content: str | list[Any] | None) -> str:
     return content or ""
 
 
-def finish_of(reason: Any, refusal: str | None) -> Finish:
-    """Why the model stopped. A refusal comes with the reason ``stop``."""
+class Faulty(Protocol):
+    """A body that may be an error. vLLM's older versions put its fields at the top."""
+
+    error: Any
+    object: Any
+    message: Any
+    type: Any
+    code: Any
+
+
+def fault_of(told: Faulty) -> Any:
+    """The error object; ``None`` where there is none."""
+    if told.error is None and told.object == "error":
+        return {"message": told.message, "type": told.type, "code": told.code}
+    return told.error
+
+
+class Thoughtful(Protocol):
+    """A message, or a piece of one, wherever servers put what the model thinks aside."""
+
+    content: str | list[Any] | None
+    reasoning_content: Any
+    reasoning: Any
+    reasoning_details: Any
+
+
+def thinking_of(told: Thoughtful) -> str:
+    """What the model thought aside. Servers that fill several fields say the same in each."""
+    for words in (told.reasoning_content, told.reasoning):
+        if isinstance(words, str) and words:
+            return words
+    if isinstance(told.reasoning_details, list):
+        return _words(told.reasoning_details, ("text", "summary"))
+    if isinstance(told.content, list):
+        thoughts = [part.get("thinking") for part in told.content if isinstance(part, dict)]
+        return "".join(
+            _words(thought, ("text",)) if isinstance(thought, list) else thought
+            for thought in thoughts
+            if isinstance(thought, list | str)
+        )
+    return ""
+
+
+def _words(parts: list[Any], names: tuple[str, ...]) -> str:
+    told = (part.get(name) for part in parts if isinstance(part, dict) for name in names)
+    return "".join(words for words in told if isinstance(words, str))
+
+
+def finish_of(reason: Any, refusal: str | None, *, called: bool = False) -> Finish:
+    """Why the model stopped. A refusal, and on some servers a tool call, says ``stop``."""
     known = FINISHES.get(reason, Finish.UNKNOWN) if isinstance(reason, str) else Finish.UNKNOWN
-    return Finish.REFUSAL if refusal and known is Finish.STOP else known
+    if known is not Finish.STOP:
+        return known
+    if refusal:
+        return Finish.REFUSAL
+    return Finish.TOOL_CALLS if called else known
 
 
 def logprobs_of(told: Any) -> tuple[float, ...]:
@@ -191,107 +238,3 @@ def _count(value: Any) -> int | None:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MOST_TOKENS:
         return None
     return value
-
-
-def usage_object(usage: Usage) -> dict[str, Any]:
-    """Counters in this dialect."""
-    before = {"cached_tokens": usage.cache_read_tokens}
-    if usage.cache_write_tokens:
-        before["cache_write_tokens"] = usage.cache_write_tokens
-    return {
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.input_tokens + usage.output_tokens,
-        "prompt_tokens_details": before,
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
-    }
-
-
-# ------------------------------------------------------------------ for callers
-
-
-def encode_answer(
-    answer: Answer,
-    usage: Usage,
-    *,
-    id: str,  # noqa: A002 the field's name
-    created: int,
-    model: str,
-) -> bytes:
-    """A whole ``chat.completion`` for an answer that has no bytes in this dialect.
-
-    ``created`` is seconds since 1970, UTC. Usage that nobody counted is left out.
-    """
-    message: dict[str, Any] = {
-        "role": "assistant",
-        "content": None
-        if answer.refusal or (answer.tool_calls and not answer.text)
-        else answer.text,
-        "refusal": answer.refusal,
-    }
-    if answer.tool_calls:
-        message["tool_calls"] = list(answer.tool_calls)
-    told: dict[str, Any] = {
-        "id": id,
-        "object": "chat.completion",
-        "created": created,
-        "model": model,
-        "choices": [
-            {
-                "index": 0,
-                "message": message,
-                "logprobs": None,
-                "finish_reason": reason_of(answer),
-            }
-        ],
-    }
-    if usage.source is not UsageSource.NONE:
-        told["usage"] = usage_object(usage)
-    return ENCODER.encode(told)
-
-
-def reason_of(answer: Answer) -> str:
-    """The dialect's reason. An answer with words of refusal stopped; one without was filtered."""
-    return "stop" if answer.refusal else REASONS[answer.finish]
-
-
-def encode_models(names: Iterable[str], created: int) -> bytes:
-    """The list of ``/v1/models``."""
-    data = [
-        {"id": name, "object": "model", "created": created, "owned_by": "rung"} for name in names
-    ]
-    return ENCODER.encode({"object": "list", "data": data})
-
-
-_KINDS: Mapping[int, str] = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    402: "billing_error",
-    403: "permission_error",
-    404: "not_found_error",
-    409: "conflict_error",
-    413: "invalid_request_error",
-    415: "invalid_request_error",
-    422: "invalid_request_error",
-    429: "rate_limit_error",
-    503: "overloaded_error",
-    504: "timeout_error",
-}
-
-
-def encode_error(
-    message: str,
-    *,
-    status: int,
-    type: str | None = None,  # noqa: A002 the field's name
-    param: str | None = None,
-    code: str | None = None,
-    request_id: str | None = None,
-) -> bytes:
-    """The error envelope, for a body or an event of a stream. ``type`` follows from ``status``."""
-    kind = type or _KINDS.get(status, "invalid_request_error" if status < 500 else "server_error")
-    error: dict[str, Any] = {"message": message, "type": kind, "param": param, "code": code}
-    told: dict[str, Any] = {"error": error}
-    if request_id is not None:
-        error["request_id"] = request_id
-    return ENCODER.encode(told)

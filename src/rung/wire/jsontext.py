@@ -94,6 +94,13 @@ def splice(
     return b"".join(pieces)
 
 
+def utf8(data: bytes) -> bytes:
+    """``data`` as it came. Raises UnicodeDecodeError, which the parser does not in what it skips."""
+    if not data.isascii():
+        data.decode()
+    return data
+
+
 def locate(body: bytes) -> dict[str, Field]:
     """As `fields`, for a body whose encoding and depth have been checked before."""
     try:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from rung.core.types import Fault
-from rung.wire.ollama import Count, OllamaWireError, decode_as
+from rung.wire.ollama_answer import Count, OllamaWireError, decode_as
 
 _OVERFLOW = ("exceed_context_size", "context length", "context size", "prompt too long")
 _MEMORY = ("system memory", "out of memory", "outofmemory", "unable to allocate")

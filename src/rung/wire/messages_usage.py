@@ -1,0 +1,79 @@
+"""Token counters in Anthropic Messages: cached and written tokens are counted beside the input.
+
+Canonical counters have them inside. https://platform.claude.com/docs/en/build-with-claude/prompt-caching
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rung.core.types import Usage, UsageSource
+
+MOST_TOKENS = 10**9
+"""A count beyond it is no count."""
+
+_READ = "cache_read_input_tokens"
+_WRITTEN = "cache_creation_input_tokens"
+
+
+def usage_of(told: Any, *, wrote: bool) -> Usage:
+    """What a provider says was used; source NONE unless its counts make sense.
+
+    A prompt of no tokens makes none, nor does an answer of none when something was written
+    (``wrote``): such counts would bill nothing. Cached tokens add to the sum, so one that is no
+    count spoils it.
+    """
+    if not isinstance(told, Mapping):
+        return Usage()
+    fresh, output = count(told.get("input_tokens")), count(told.get("output_tokens"))
+    cached, created = count(told.get(_READ) or 0), count(told.get(_WRITTEN) or 0)
+    if fresh is None or output is None or cached is None or created is None:
+        return Usage()
+    total = fresh + cached + created
+    if total == 0 or (wrote and output == 0):
+        return Usage()
+    details = told.get("output_tokens_details")
+    thought = count(details.get("thinking_tokens")) if isinstance(details, Mapping) else None
+    return Usage(
+        input_tokens=total,
+        output_tokens=output,
+        cache_read_tokens=cached,
+        cache_write_tokens=created,
+        reasoning_tokens=min(thought or 0, output),
+        source=UsageSource.PROVIDER,
+    )
+
+
+def merged(before: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """Running totals after one more report: what it leaves out or says less of stays."""
+    kept = dict(before)
+    for name, value in told.items():
+        older, newer = count(kept.get(name)), count(value)
+        if value is not None and (older is None or newer is None or newer > older):
+            kept[name] = value
+    return kept
+
+
+def count(value: Any) -> int | None:
+    """A number of tokens; ``None`` for what is none."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MOST_TOKENS:
+        return None
+    return value
+
+
+def usage_object(usage: Usage) -> dict[str, Any]:
+    """Counters in this dialect, in which they are never missing: what nobody counted is 0."""
+    told: dict[str, Any] = {
+        "input_tokens": max(
+            0, usage.input_tokens - usage.cache_read_tokens - usage.cache_write_tokens
+        ),
+        _WRITTEN: usage.cache_write_tokens,
+        _READ: usage.cache_read_tokens,
+        "output_tokens": usage.output_tokens,
+    }
+    if usage.reasoning_tokens:
+        told["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
+    return told
