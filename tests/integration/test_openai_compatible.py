@@ -10,23 +10,22 @@ from typing import Any
 
 import pytest
 
+from rung.core.growth import Delta
+from rung.core.parts import Message, Role, Text, ToolCall
 from rung.core.types import (
-    Directions,
     Fault,
     Finish,
-    Message,
     Phase,
     Request,
-    Role,
     Sampling,
     SchemaRequest,
-    Text,
     Usage,
     UsageSource,
 )
-from rung.providers.base import Ask, CallError, Delta, Done
+from rung.providers.base import CallError, Done
 from rung.providers.http import HttpClient
-from rung.providers.openai_compatible import Endpoint, OpenAICompatible
+from rung.providers.line import Endpoint
+from rung.providers.openai_compatible import OpenAICompatible
 from rung.wire import chat
 from support.openai_server import (
     CUT,
@@ -51,8 +50,8 @@ from support.openai_server import (
     usage_chunk,
     whole,
 )
+from support.provider_calls import KEY, ask_of, decoded, done_of, error_of, events_of
 
-KEY = "sk-proj-very-secret-0123456789abcd"
 COUNTED = Usage(10, 5, 4, 0, 2, UsageSource.PROVIDER)
 
 
@@ -65,19 +64,7 @@ async def http():
 
 def request_of(**told: Any) -> Request:
     body = {"model": "anything", "messages": [{"role": "user", "content": "hi"}]} | told
-    return chat.decode_request(json.dumps(body).encode(), id="r", directions=Directions())
-
-
-def ask_of(request: Request | None = None, **changes: Any) -> Ask:
-    request = request or request_of()
-    ask = Ask(
-        request=request,
-        messages=request.messages,
-        as_it_came=True,
-        stream=request.stream,
-        timeout_seconds=5.0,
-    )
-    return replace(ask, **changes)
+    return decoded(chat.FRONT, body)
 
 
 def provider_at(server: OpenAIServer, http: HttpClient, **settings: Any) -> OpenAICompatible:
@@ -85,23 +72,14 @@ def provider_at(server: OpenAIServer, http: HttpClient, **settings: Any) -> Open
     return OpenAICompatible(http, Endpoint(server.base_url, **settings))
 
 
-async def events_of(provider: OpenAICompatible, ask: Ask) -> list[Delta | Done]:
-    return [event async for event in provider.call(ask)]
+def payload(delta: Delta) -> Any:
+    """What one event holds, as it stands in a stream."""
+    assert delta.raw.startswith(b"data: ")
+    assert delta.raw.endswith(b"\n\n")
+    return json.loads(delta.raw.removeprefix(b"data: "))
 
 
-async def done_of(provider: OpenAICompatible, ask: Ask) -> Done:
-    event = (await events_of(provider, ask))[-1]
-    assert isinstance(event, Done)
-    return event
-
-
-async def error_of(provider: OpenAICompatible, ask: Ask) -> CallError:
-    with pytest.raises(CallError) as caught:
-        await events_of(provider, ask)
-    assert KEY not in str(caught.value)
-    return caught.value
-
-
+PLAIN = request_of()
 STREAMING = request_of(stream=True)
 COUNTING = request_of(stream=True, stream_options={"include_usage": True})
 
@@ -110,7 +88,7 @@ COUNTING = request_of(stream=True, stream_options={"include_usage": True})
 
 async def test_the_callers_bytes_are_sent_with_only_the_model_exchanged(http) -> None:
     body = b'{ "model":"x", "messages" : [{"role":"user","content":"hi"}],  "odd": [1.50, {}] }'
-    request = chat.decode_request(body, id="r", directions=Directions())
+    request = decoded(chat.FRONT, body)
     with OpenAIServer(text("hello")) as server:
         await events_of(provider_at(server, http), ask_of(request))
     (call,) = server.calls
@@ -122,7 +100,7 @@ async def test_the_callers_bytes_are_sent_with_only_the_model_exchanged(http) ->
 
 async def test_without_a_key_none_is_sent(http) -> None:
     with OpenAIServer(text("hello")) as server:
-        await events_of(provider_at(server, http, api_key=None), ask_of())
+        await events_of(provider_at(server, http, api_key=None), ask_of(PLAIN))
     assert "authorization" not in server.calls[0].headers
 
 
@@ -132,7 +110,7 @@ async def test_a_key_that_comes_back_as_the_models_name_goes_no_further(http, st
     told = {"model": f"m-{KEY}", "choices": [choice | {"finish_reason": "stop"}]}
     plain = status(200, told)
     with OpenAIServer(stream(told) if streams else plain) as server:
-        done = await done_of(provider_at(server, http), ask_of(STREAMING if streams else None))
+        done = await done_of(provider_at(server, http), ask_of(STREAMING if streams else PLAIN))
     assert KEY not in done.answer.model
     assert "[key]" in done.answer.model
 
@@ -204,7 +182,7 @@ async def test_a_schema_of_the_operator_is_asked_for_but_the_callers_own_stays(h
     with OpenAIServer(text("{}")) as server:
         provider = provider_at(server, http)
         await events_of(provider, ask_of(request_of(response_format=own), schema=schema))
-        await events_of(provider, ask_of(schema=schema))
+        await events_of(provider, ask_of(PLAIN, schema=schema))
     assert server.calls[0].json["response_format"] == own
     assert server.calls[1].json["response_format"]["json_schema"]["schema"] == {"type": "object"}
 
@@ -224,7 +202,7 @@ async def test_a_plain_answer_keeps_the_providers_bytes(http) -> None:
         indent=3,
     ).encode()
     with OpenAIServer(raw(whole(200, body))) as server:
-        (event,) = await events_of(provider_at(server, http), ask_of())
+        (event,) = await events_of(provider_at(server, http), ask_of(PLAIN))
     assert isinstance(event, Done)
     assert event.answer.body == body
     assert (event.answer.text, event.answer.finish) == ("hi", Finish.LENGTH)
@@ -237,7 +215,7 @@ async def test_a_stream_arrives_piece_by_piece_with_its_payloads(http) -> None:
         events = await events_of(provider_at(server, http), ask_of(COUNTING))
     *deltas, done = events
     assert [delta.text for delta in deltas] == ["", "hel", "lo", "", ""]
-    payloads = [json.loads(delta.raw) for delta in deltas]
+    payloads = [payload(delta) for delta in deltas]
     assert payloads[0]["choices"][0]["delta"]["role"] == "assistant"
     assert payloads[3]["choices"][0]["finish_reason"] == "stop"
     assert payloads[4]["choices"] == []
@@ -248,7 +226,7 @@ async def test_a_stream_arrives_piece_by_piece_with_its_payloads(http) -> None:
 async def test_usage_that_the_caller_did_not_ask_for_is_counted_and_withheld(http) -> None:
     with OpenAIServer(text("hello")) as server:
         *deltas, done = await events_of(provider_at(server, http), ask_of(STREAMING))
-    assert all(json.loads(delta.raw)["choices"] for delta in deltas)
+    assert all(payload(delta)["choices"] for delta in deltas)
     assert done.usage == COUNTED
 
 
@@ -261,7 +239,7 @@ async def test_nothing_is_passed_on_before_something_real_has_come(http) -> None
             began = time.monotonic()
             first = await anext(events)
             assert time.monotonic() - began > 0.1
-            assert (first.text, json.loads(first.raw)) == ("", role)
+            assert (first.text, payload(first)) == ("", role)
 
 
 async def test_an_error_after_the_role_is_unseen_by_the_caller(http) -> None:
@@ -279,13 +257,7 @@ async def test_tool_calls_are_put_together(http, streams) -> None:
         done = await done_of(provider_at(server, http), ask_of(request_of(stream=streams)))
     assert done.answer.finish is Finish.TOOL_CALLS
     assert done.answer.text == ""
-    assert done.answer.tool_calls == (
-        {
-            "id": "call_9",
-            "type": "function",
-            "function": {"name": "get_weather", "arguments": '{"city": "Oslo"}'},
-        },
-    )
+    assert done.answer.tool_calls == (ToolCall("call_9", "get_weather", '{"city": "Oslo"}'),)
 
 
 async def test_a_stream_that_is_answered_plainly_is_taken(http) -> None:
@@ -390,7 +362,7 @@ FAULTS = [
 @pytest.mark.parametrize(("reply", "fault"), FAULTS, ids=range(len(FAULTS)))
 async def test_every_refusal_has_its_fault_and_costs_one_call(http, reply: Reply, fault) -> None:
     with OpenAIServer(reply) as server:
-        error = await error_of(provider_at(server, http), ask_of())
+        error = await error_of(provider_at(server, http), ask_of(PLAIN))
     assert error.failure.fault is fault
     assert len(server.calls) == 1
 
@@ -398,7 +370,7 @@ async def test_every_refusal_has_its_fault_and_costs_one_call(http, reply: Reply
 async def test_a_plain_answer_that_is_cut_was_being_written(http) -> None:
     reply = raw(head(200, {"content-length": "50"}), b'{"choices":', CUT)
     with OpenAIServer(reply) as server:
-        error = await error_of(provider_at(server, http), ask_of())
+        error = await error_of(provider_at(server, http), ask_of(PLAIN))
     assert (error.failure.fault, error.phase) == (Fault.INVALID_RESPONSE, Phase.STREAM)
 
 
@@ -412,7 +384,7 @@ async def test_a_stream_that_is_refused_has_the_same_faults(http, number) -> Non
 
 async def test_a_wait_that_the_provider_asks_for_is_passed_on(http) -> None:
     with OpenAIServer(status(429, "slow down", headers={"Retry-After": "7"})) as server:
-        error = await error_of(provider_at(server, http), ask_of())
+        error = await error_of(provider_at(server, http), ask_of(PLAIN))
     assert error.failure.retry_after_seconds == 7
     assert error.failure.status == 429
     assert error.failure.message == "the provider answered 429: slow down"
@@ -623,5 +595,5 @@ async def test_warming_and_closing_touch_nothing(http) -> None:
         provider = provider_at(server, http)
         await provider.warm()
         await provider.close()
-        assert (await done_of(provider, ask_of())).answer.text == "hello"
+        assert (await done_of(provider, ask_of(PLAIN))).answer.text == "hello"
     assert len(server.requests) == 1

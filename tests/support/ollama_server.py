@@ -1,12 +1,15 @@
 """A fake of Ollama's native API on a real socket, faithful where a client can be hurt by it.
 
 It loads models and reloads them when the context size changes, gives a load up when its client
-hangs up, refuses or cuts prompts that do not fit, and speaks newline-delimited JSON.
+hangs up, refuses or cuts prompts that do not fit, refuses what a model cannot do and what its Go
+types cannot hold, and speaks newline-delimited JSON.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 import contextlib
 import json
 from collections import deque
@@ -22,9 +25,13 @@ KEPT = 4
 
 @dataclass
 class Model:
-    """An installed model. ``loading`` holds a load back until it is set."""
+    """An installed model. ``loading`` holds a load back until it is set.
+
+    ``capabilities`` are what ``/api/show`` tells; ``None`` for a version that does not tell.
+    """
 
     trained: int = 32_768
+    capabilities: tuple[str, ...] | None = ("completion", "tools", "vision", "thinking")
     loading: asyncio.Event | None = None
     load_seconds: float = 1.5
     load_error: str | None = None
@@ -33,10 +40,14 @@ class Model:
 
 @dataclass
 class Says:
-    """How one chat request is answered. ``after`` counts the pieces sent before it goes wrong."""
+    """How one chat request is answered. ``after`` counts the pieces sent before it goes wrong.
+
+    ``calls`` are tool calls as the server writes them: in a stream one a line, after the pieces.
+    """
 
     pieces: tuple[str, ...] = ("Hello", " there")
     thinking: tuple[str, ...] = ()
+    calls: tuple[Any, ...] = ()
     done_reason: str | None = "stop"
     prompt_tokens: int | None = None
     status: int = 200
@@ -67,6 +78,7 @@ class Ollama:
     tells_context: bool = True
     tells_loaded: bool = True
     most_context: int | None = None
+    show_errors: int = 0
     queue: deque[Says] = field(default_factory=deque)
     asked: list[Asked] = field(default_factory=list)
     loaded: dict[str, int] = field(default_factory=dict)
@@ -126,11 +138,17 @@ class Ollama:
 
     async def _show(self, exchange: Exchange) -> None:
         model = self.models.get(_full(exchange.json["model"]))
+        if self.show_errors:
+            self.show_errors -= 1
+            await exchange.reply(500, {"error": "try again"})
+            return
         if model is None:
             await exchange.reply(404, {"error": f"model '{exchange.json['model']}' not found"})
             return
         info = {"general.architecture": "qwen2", "qwen2.context_length": model.trained}
-        shown: dict[str, Any] = {"model_info": info, "capabilities": ["completion"]}
+        shown: dict[str, Any] = {"model_info": info}
+        if model.capabilities is not None:
+            shown["capabilities"] = list(model.capabilities)
         if model.remote_host:
             shown["remote_host"] = model.remote_host
         await exchange.reply(200, shown)
@@ -141,6 +159,10 @@ class Ollama:
         model = self.models.get(name)
         if model is None:
             await exchange.reply(404, {"error": f"model '{body['model']}' not found"})
+            return
+        refused = _refused(body, model)
+        if refused is not None:
+            await exchange.reply(400, {"error": refused})
             return
         wanted = min(body.get("options", {}).get("num_ctx", 4096), model.trained)
         wanted = min(wanted, self.most_context or wanted)
@@ -180,6 +202,7 @@ class Ollama:
     async def _answer(self, exchange: Exchange, body: Any, says: Says) -> None:
         window = self.loaded[_full(body["model"])]
         prompt = sum(len(m["content"].encode()) for m in body["messages"]) // 4
+        prompt += len(json.dumps(body.get("tools", ""))) // 4
         if prompt > window:
             if self.knows_truncate and body.get("truncate") is False:
                 await exchange.reply(400, {"error": json.dumps(_overflow(prompt, window))})
@@ -202,12 +225,15 @@ class Ollama:
             whole["message"] = {"role": "assistant", "content": "".join(says.pieces)}
             if says.thinking:
                 whole["message"]["thinking"] = "".join(says.thinking)
+            if says.calls:
+                whole["message"]["tool_calls"] = list(says.calls)
             await exchange.reply(200, whole)
 
     async def _stream(self, exchange: Exchange, body: Any, says: Says, prompt: int) -> None:
         await exchange.begin("application/x-ndjson")
-        lines = [{"thinking": t, "content": ""} for t in says.thinking]
+        lines: list[dict[str, Any]] = [{"thinking": t, "content": ""} for t in says.thinking]
         lines += [{"content": p} for p in says.pieces]
+        lines += [{"content": "", "tool_calls": [c]} for c in says.calls]
         wrong = says.cut or says.stall or says.error is not None
         for said in lines[: says.after] if wrong else lines:
             message = {"role": "assistant", **said}
@@ -241,6 +267,31 @@ async def _send(exchange: Exchange, line: Any, slices: int | None) -> None:
 
 def _full(name: str) -> str:
     return name if ":" in name else f"{name}:latest"
+
+
+def _refused(body: Any, model: Model) -> str | None:
+    """Why the server answers 400, in its words."""
+    told, able = body["model"], model.capabilities or ("tools", "vision", "thinking")
+    if body.get("tools") and "tools" not in able:
+        return f'"registry.ollama.ai/library/{told}" does not support tools'
+    if body.get("think") and "thinking" not in able:
+        return f'"{told}" does not support thinking'
+    if body.get("tools") and "format" in body:
+        return "Failed to initialize samplers: failed to parse grammar"
+    arguments = [
+        call["function"]["arguments"]
+        for message in body["messages"]
+        for call in message.get("tool_calls", ())
+    ]
+    if not all(isinstance(each, dict) for each in arguments):
+        return "json: cannot unmarshal string into Go value of type api.ToolCallFunctionArguments"
+    try:
+        for message in body["messages"]:
+            for image in message.get("images", ()):
+                base64.b64decode(image, validate=True)
+    except binascii.Error:
+        return "illegal base64 data at input byte 0"
+    return None
 
 
 def _overflow(prompt: int, window: int) -> Any:

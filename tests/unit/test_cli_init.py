@@ -48,6 +48,18 @@ def test_what_is_there_becomes_a_ladder_that_is_accepted(tmp_path, found, tiers)
     assert "sk-secret" not in text
 
 
+@pytest.mark.parametrize("name", [row.name for row in PROVIDERS.values() if row.suggested])
+def test_any_key_that_is_found_makes_a_ladder_that_is_accepted(tmp_path, name):
+    row = PROVIDERS[name]
+    text, names = compose(Surroundings((), (row,), embedded=False))
+    made = config.parse(text, tmp_path / "rung.toml", {row.key_variable: "sk-secret"}, problems)
+    assert names == ["own"]
+    assert (made.file.tiers["own"].provider, made.file.tiers["own"].model) == (
+        row.name,
+        row.suggested,
+    )
+
+
 @pytest.mark.parametrize("found", [around(), around(Found("ollama", "http://x", ("bge-m3",)))])
 def test_of_nothing_no_ladder_is_made(found):
     with pytest.raises(ConfigError) as caught:

@@ -10,19 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rung.core.types import (
-    Fault,
+from rung.core.parts import (
+    File,
+    HostedTool,
+    Image,
     Message,
-    Need,
     Opaque,
-    Phase,
-    Request,
+    Refusal,
     Role,
-    Sampling,
-    SchemaRequest,
     Text,
-    UsageSource,
+    ToolCall,
+    ToolResult,
 )
+from rung.core.types import Fault, Need, Phase, Request, Sampling, SchemaRequest, UsageSource
 from rung.providers.base import Ask, CallError
 from rung.providers.embedded import ModelNotFound, find_model, worker
 from rung.providers.embedded.frames import (
@@ -41,6 +41,7 @@ from rung.providers.embedded.frames import (
 from rung.providers.embedded.link import WORDS_KEPT, LastWords, clean_environment, plain
 from rung.providers.embedded.provider import DEFAULT_MAX_TOKENS, RANDOM_SEED, chat_body, losses
 from rung.providers.embedded.turn import Turn
+from support import conversations
 
 ids = st.integers(0, 2**31)
 counts = st.integers(0, 2**31)
@@ -293,8 +294,19 @@ def test_an_answer_has_a_limit_even_when_the_caller_sets_none():
 
 
 def test_sampling_is_carried_and_the_ask_overrides_the_request():
-    sampling = Sampling(max_tokens=5, temperature=0.2, top_p=0.9, seed=3, stop=("END",))
+    sampling = Sampling(
+        max_tokens=5,
+        temperature=0.2,
+        top_p=0.9,
+        top_k=40,
+        seed=3,
+        stop=("END",),
+        frequency_penalty=0.5,
+        presence_penalty=-0.5,
+    )
     body = chat_body(make_ask(sampling=sampling), constrained=False)
+    penalties = (body["frequency_penalty"], body["presence_penalty"])
+    assert (body["top_k"], *penalties) == (40, 0.5, -0.5)
     assert (body["max_tokens"], body["temperature"], body["top_p"]) == (5, 0.2, 0.9)
     assert (body["seed"], body["stop"]) == (3, ["END"])
     body = chat_body(make_ask(sampling=sampling, temperature=0.0, seed=4), constrained=False)
@@ -303,7 +315,8 @@ def test_sampling_is_carried_and_the_ask_overrides_the_request():
 
 def test_what_the_caller_left_open_stays_open():
     body = chat_body(make_ask(), constrained=False)
-    assert not {"temperature", "top_p", "seed", "stop", "response_format"} & body.keys()
+    optional = {"temperature", "top_p", "top_k", "seed", "stop", "response_format"}
+    assert not (optional | {"frequency_penalty", "presence_penalty"}) & body.keys()
 
 
 @given(st.integers())
@@ -333,12 +346,37 @@ def test_schemas_that_are_not_objects_have_their_meaning():
 
 
 def test_what_plain_text_cannot_carry_is_named():
-    message = Message(Role.USER, (Text("see"), Opaque("image_url", {}), Text("this")))
-    ask = make_ask(message, needs=frozenset({Need.TOOLS, Need.LOGPROBS}))
-    assert losses(ask) == ("image_url", "logprobs", "tools")
+    messages = (
+        Message(Role.USER, (Text("see"), Image("image/png", "AAAA"), File(), Text("this"))),
+        Message(Role.ASSISTANT, (Opaque("reasoning", {}), Refusal("No."), ToolCall("c", "f", ""))),
+        Message(Role.TOOL, (ToolResult("c", (Text("42"), Opaque("input_audio", {}))),)),
+        Message(Role.TOOL, (ToolResult("d", (Text("gone"),), is_error=True),)),
+    )
+    ask = make_ask(
+        *messages,
+        needs=frozenset({Need.TOOLS, Need.LOGPROBS}),
+        tools=(HostedTool("web_search", b"{}", "responses"),),
+        effort="high",
+        extras=("logit_bias",),
+    )
+    assert losses(ask) == (
+        *("audio", "effort", "files", "hosted_tool:web_search", "images", "logit_bias"),
+        *("logprobs", "thinking", "tools"),
+    )
     assert chat_body(ask, constrained=False)["messages"] == [
-        {"role": "user", "content": "see\nthis"}
+        {"role": "user", "content": "see\nthis"},
+        {"role": "assistant", "content": "No."},
+        {"role": "tool", "content": "42"},
+        {"role": "tool", "content": "Error: gone"},
     ]
+    assert losses(make_ask()) == ()
+
+
+@given(conversations.messages(errors=True, pictures=True))
+def test_any_conversation_becomes_one_of_plain_text(messages):
+    body = chat_body(make_ask(*messages), constrained=False)
+    assert [told["role"] for told in body["messages"]] == [one.role.value for one in messages]
+    assert encode_command("ask", id=1, body=body)
 
 
 # ------------------------------------------------------------------ a call's account

@@ -82,12 +82,43 @@ def test_errors_of_many_shapes_are_read(value, message, codes) -> None:
         ({"type": "invalid_request_error"}, Fault.REJECTED),
         ({"type": "invalid_request_error", "code": "insufficient_quota"}, Fault.BILLING),
         ({"message": "prompt is too long: 9 tokens"}, Fault.CONTEXT_TOO_LONG),
+        ({"type": "api_error", "message": "m"}, Fault.SERVER_ERROR),
+        ({"type": "timeout_error"}, Fault.TIMEOUT),
+        ({"type": "billing_error"}, Fault.BILLING),
+        ({"type": "request_too_large"}, Fault.CONTEXT_TOO_LONG),
+        ({"type": "error", "error": {"type": "overloaded_error"}}, Fault.OVERLOADED),
+        ({"code": "server_error", "message": "m"}, Fault.SERVER_ERROR),
+        ({"code": "invalid_prompt"}, Fault.REJECTED),
         ("something", Fault.SERVER_ERROR),
         (None, Fault.SERVER_ERROR),
     ],
 )
 def test_errors_without_a_status_count_by_their_codes(error, fault) -> None:
     assert error_failure(error, secret=None).fault is fault
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "message", "fault"),
+    [
+        (400, "invalid_request_error", "max_tokens: Field required", Fault.REJECTED),
+        (400, "invalid_request_error", "prompt is too long: 9 > 8", Fault.CONTEXT_TOO_LONG),
+        (400, "invalid_request_error", "Your credit balance is too low to", Fault.BILLING),
+        (401, "authentication_error", "invalid x-api-key", Fault.AUTH),
+        (402, "billing_error", "m", Fault.BILLING),
+        (403, "permission_error", "m", Fault.AUTH),
+        (404, "not_found_error", "model: m", Fault.NOT_FOUND),
+        (413, "request_too_large", "m", Fault.CONTEXT_TOO_LONG),
+        (429, "rate_limit_error", "m", Fault.RATE_LIMITED),
+        (500, "api_error", "m", Fault.SERVER_ERROR),
+        (504, "timeout_error", "m", Fault.TIMEOUT),
+        (529, "overloaded_error", "Overloaded", Fault.OVERLOADED),
+    ],
+)
+def test_the_refusals_of_anthropic(status, kind, message, fault) -> None:
+    told = {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_1"}
+    failure = status_failure(status, {}, json.dumps(told).encode(), secret=None, now=NOW)
+    assert failure.fault is fault
+    assert failure.message == f"the provider answered {status}: {message}"
 
 
 KEYS = ["sk-proj-abcdef0123456789wxyz", "AIzaSyA0123456789abcdefgh", "plainkey0123456789plainkey"]

@@ -4,20 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rung.core.types import (
-    Answer,
-    Failure,
-    Fault,
-    Finish,
-    Message,
-    Phase,
-    Request,
-    Role,
-    Text,
-    Usage,
-    UsageSource,
-)
-from rung.providers.base import Ask, CallError, Delta, Done, Provider
+from rung.core.growth import CallGrowth, Delta
+from rung.core.parts import Message, Role, Text, ToolCall
+from rung.core.types import Answer, Failure, Fault, Finish, Phase, Request, Usage, UsageSource
+from rung.providers.base import Ask, CallError, Done, Provider
 from rung.providers.scripted import Reply, ScriptedProvider
 
 BROKEN = Failure(Fault.OVERLOADED, "try later", status=529)
@@ -117,6 +107,46 @@ async def test_chunks_are_sent_as_given_and_make_the_text():
     assert done.answer.text == "a b"
 
 
+CALLS = (ToolCall("c1", "look", '{"a":1}'), ToolCall("c2", "listen", "{}"))
+
+
+async def test_a_stream_thinks_speaks_and_calls_in_that_order():
+    provider = ScriptedProvider([Reply("to be", thinking="hm, hm", tool_calls=CALLS)])
+    *deltas, done = await play(provider, ask(stream=True))
+    assert deltas == [
+        Delta(thinking="hm,"),
+        Delta(thinking=" hm"),
+        Delta("to"),
+        Delta(" be"),
+        Delta(calls=(CallGrowth(0, "look", '{"a":1}'),)),
+        Delta(calls=(CallGrowth(1, "listen", "{}"),)),
+    ]
+    assert (done.answer.text, done.answer.thinking) == ("to be", "hm, hm")
+    assert done.answer.tool_calls == CALLS
+
+
+@pytest.mark.parametrize(
+    ("reply", "finish"),
+    [
+        (Reply(tool_calls=CALLS), Finish.TOOL_CALLS),
+        (Reply(tool_calls=CALLS, finish=Finish.LENGTH), Finish.LENGTH),
+        (Reply("x"), Finish.STOP),
+    ],
+)
+async def test_an_answer_with_calls_waits_for_their_results(reply, finish):
+    said = await answer(ScriptedProvider([reply]))
+    assert (said.finish, said.tool_calls) == (finish, reply.tool_calls)
+
+
+async def test_a_stream_can_break_off_among_its_calls():
+    reply = Reply("to", tool_calls=CALLS, failure=BROKEN, failure_after_chunks=2)
+    events = ScriptedProvider([reply]).call(ask(stream=True))
+    assert await anext(events) == Delta("to")
+    assert (await anext(events)).calls == (CallGrowth(0, "look", '{"a":1}'),)
+    with pytest.raises(CallError):
+        await anext(events)
+
+
 async def test_a_stream_breaks_off_after_some_chunks():
     reply = Reply("to be or", failure=BROKEN, failure_after_chunks=2, usage=Usage(5, 2))
     events = ScriptedProvider([reply]).call(ask(stream=True))
@@ -141,6 +171,8 @@ async def test_usage_is_estimated_and_says_so_unless_given():
     estimated = (await play(provider, ask("eight by")))[-1].usage
     assert estimated == Usage(2 + 4, 5, source=UsageSource.ESTIMATED)
     assert (await play(provider, ask()))[-1].usage == given_usage
+    wordy = ScriptedProvider([Reply("four", thinking="four", tool_calls=CALLS)])
+    assert (await play(wordy, ask()))[-1].usage.output_tokens == 7
 
 
 async def test_a_slow_reply_is_cut_off_at_the_time_limit():

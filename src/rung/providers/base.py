@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from rung.core.types import Answer, Failure, Message, Phase, Request, SchemaRequest, Usage
+from rung.core.growth import Delta
+from rung.core.parts import Message
+from rung.core.types import Answer, Failure, Phase, Request, SchemaRequest, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +35,6 @@ class Ask:
     schema: SchemaRequest | None = None
     temperature: float | None = None
     seed: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Delta:
-    """The answer grew.
-
-    ``text`` is the new plain text; ``raw`` is the provider's own event data in its ``dialect``
-    (empty where it has none), for a caller that speaks the same. The first one holds
-    something of an answer: a role alone waits for it.
-    """
-
-    text: str
-    raw: bytes = b""
-    dialect: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +93,7 @@ class Provider(Protocol):
     """One model at one place. Safe for concurrent calls; closed once."""
 
     dialect: str
-    """The dialect it speaks: ``chat``, ``ollama``, ``embedded``, ``scripted``."""
+    """The dialect it speaks: ``chat``, ``messages``, ``ollama``, ``embedded``, ``scripted``."""
 
     def call(self, ask: Ask) -> AsyncIterator[Event]:
         """Answer ``ask``. Closing the iterator early cancels the call at the other end."""
@@ -121,4 +109,13 @@ class Provider(Protocol):
 
     async def close(self) -> None:
         """Free sockets and processes."""
+        ...
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A provider that counts a prompt's tokens without answering it, for nothing."""
+
+    async def count(self, request: Request) -> int:
+        """The tokens of ``request``'s prompt. Raises CallError."""
         ...

@@ -48,7 +48,9 @@ WHATEVER_THE_STATUS: Mapping[str, Fault] = {
     "enforced_spend_limit_reached": Fault.BILLING,
     "billing_hard_limit_reached": Fault.BILLING,
     "billing_not_active": Fault.BILLING,
+    "billing_error": Fault.BILLING,
     "context_length_exceeded": Fault.CONTEXT_TOO_LONG,
+    "request_too_large": Fault.CONTEXT_TOO_LONG,
     "exceed_context_size_error": Fault.CONTEXT_TOO_LONG,
 }
 """Codes that say more than the status they come with."""
@@ -59,6 +61,7 @@ BY_CODE: Mapping[str, Fault] = {
     "rate_limited": Fault.RATE_LIMITED,
     "overloaded": Fault.OVERLOADED,
     "overloaded_error": Fault.OVERLOADED,
+    "slow_down": Fault.OVERLOADED,
     "server_overloaded": Fault.OVERLOADED,
     "unavailable_error": Fault.OVERLOADED,
     "timeout": Fault.TIMEOUT,
@@ -66,17 +69,19 @@ BY_CODE: Mapping[str, Fault] = {
     "authentication_error": Fault.AUTH,
     "invalid_api_key": Fault.AUTH,
     "permission_error": Fault.AUTH,
-    "billing_error": Fault.BILLING,
     "not_found_error": Fault.NOT_FOUND,
     "model_not_found": Fault.NOT_FOUND,
     "invalid_request_error": Fault.REJECTED,
     "content_policy_violation": Fault.REJECTED,
+    "invalid_prompt": Fault.REJECTED,
 }
 """Codes of errors that come without a status, inside of an answer or a stream."""
 
 _CONTEXT = re.compile(
     r"maximum context|context (?:length|size|window)|prompt is too long", re.IGNORECASE
 )
+_CREDIT = re.compile(r"credit balance is too low", re.IGNORECASE)
+"""Anthropic says so with a 400: https://github.com/continuedev/continue/issues/5499"""
 _KEY_SHAPES = re.compile(
     r"(?:\b(?:sk|pk|rk|gsk|xai|csk|nvapi|pplx|hf|r8|tgp)[-_]|\bAIza)[\w*\u2022\u2026.-]*[\w*\u2022]"
     r"|[\w-]*(?:\*{3,}|\u2022{2,})[\w-]*"
@@ -122,7 +127,7 @@ def error_failure(error: Any, *, secret: str | None) -> Failure:
 
 
 def read_error(value: Any) -> Told:
-    """Make sense of an error: OpenAI's object, Gemini's list, FastAPI's detail, a bare string."""
+    """Make sense of an error: an object as of OpenAI or Anthropic, Gemini's list, a bare string."""
     if isinstance(value, list) and value:
         value = value[0]
     if isinstance(value, dict) and isinstance(value.get("error"), dict | str):
@@ -179,6 +184,8 @@ def _without_secret(text: str, secret: str) -> str:
 def _fault(status: int | None, told: Told) -> Fault:
     for code in told.codes & WHATEVER_THE_STATUS.keys():
         return WHATEVER_THE_STATUS[code]
+    if status in {None, 400} and _CREDIT.search(told.message):
+        return Fault.BILLING
     if status in {None, 400, 413, 422, 500} and _CONTEXT.search(told.message):
         return Fault.CONTEXT_TOO_LONG
     if status is not None:

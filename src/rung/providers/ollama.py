@@ -12,15 +12,16 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from rung.core.features import MESSAGE_TOKENS, estimate_tokens
-from rung.core.types import Answer, Failure, Fault, Phase, Sampling, Usage, UsageSource
-from rung.providers.base import Ask, CallError, Delta, Done, Event, Health
+from rung.core.features import estimate_tokens
+from rung.core.types import Failure, Fault, Need, Phase, Sampling, Usage, UsageSource
+from rung.providers.base import Ask, CallError, Done, Event, Health
 from rung.providers.http import HttpClient, HttpError
 from rung.providers.ollama_health import examine
 from rung.providers.ollama_loading import LOAD_SECONDS, Loading, Residence
 from rung.providers.ollama_server import FIXES, HEADERS, Complaint, OllamaError, OllamaServer
 from rung.wire import ollama as wire
 from rung.wire import ollama_server as about
+from rung.wire.back import Encoded, Outgoing
 from rung.wire.ollama import OLLAMA_LACKS
 
 __all__ = ["LOAD_SECONDS", "OLLAMA_LACKS", "OllamaProvider"]
@@ -30,8 +31,8 @@ class OllamaProvider:
     """One model of one Ollama server.
 
     ``context_tokens`` is the largest window to load it with, its trained one where it is ``None``;
-    ``keep_alive`` how long it stays in memory after a call. What a model thinks is not part of the
-    answer.
+    ``keep_alive`` how long it stays in memory after a call. What the model cannot do is refused
+    before it is loaded.
     """
 
     dialect = wire.DIALECT
@@ -51,16 +52,19 @@ class OllamaProvider:
 
     async def call(self, ask: Ask) -> AsyncGenerator[Event, None]:
         """Answer ``ask``, once the model is in memory."""
-        sampling = _sampling(ask)
+        sent = self._outgoing(ask)
+        size = wire.prompt_size(sent)
         try:
-            home = await self.loading.ready(wire.needed_tokens(ask.messages, sampling))
-            call = _Call(ask, home)
-            body = self._encoded(ask, sampling, home)
-            async with aclosing(self._events(call, body)) as events:
+            shown = await self.loading.shown()
+            self._refuse(ask, size, shown)
+            home = await self.loading.ready(wire.needed_tokens(size, sent.sampling))
+            call = _Call(ask, home, size, self._encoded(sent, size, home, shown))
+            async with aclosing(self._events(call)) as events:
                 async for event in events:
                     yield event
         except CallError as error:
-            self.loading.doubt()
+            if error.failure.fault is not Fault.REJECTED:
+                self.loading.doubt()
             failure = await self._server.missing(error.failure)
             raise _with_failure(error, failure) from None
         self.loading.answered()
@@ -82,19 +86,49 @@ class OllamaProvider:
 
     # -------------------------------------------------------------- one call
 
-    def _encoded(self, ask: Ask, sampling: Sampling, home: Residence) -> bytes:
-        server = self._server
-        options = wire.ChatOptions(server.model, home.asked_tokens, server.keep_alive, ask.stream)
-        return wire.encode_chat(ask.messages, sampling, ask.schema, options)
+    def _outgoing(self, ask: Ask) -> Outgoing:
+        request = ask.request
+        return Outgoing(
+            model=self._server.model,
+            messages=ask.messages,
+            sampling=_sampling(ask),
+            tools=request.tools,
+            tool_choice=request.tool_choice,
+            parallel_tool_calls=request.parallel_tool_calls,
+            schema=ask.schema,
+            effort=request.effort,
+            stream=ask.stream,
+        )
 
-    async def _events(self, call: _Call, body: bytes) -> AsyncGenerator[Event, None]:
-        pieces = self._streamed(call, body) if call.ask.stream else self._plain(call, body)
+    def _refuse(self, ask: Ask, size: wire.PromptSize, shown: about.Shown) -> None:
+        """Raise CallError for what this model could only answer wrongly."""
+        able, model = shown.capabilities, self._server.model
+        refusals = (
+            (Need.STATE in ask.request.needs, "does not have what another provider keeps"),
+            (size.links > 0, "takes pictures only as data, not as links"),
+            (size.uses_tools and bool(able) and "tools" not in able, "has no tools"),
+            (size.images > 0 and bool(able) and "vision" not in able, "sees no pictures"),
+        )
+        for refused, why in refusals:
+            if refused:
+                raise CallError(Failure(Fault.REJECTED, f"{model} {why}"), Phase.CONNECT)
+
+    def _encoded(
+        self, sent: Outgoing, size: wire.PromptSize, home: Residence, shown: about.Shown
+    ) -> Encoded:
+        thinks = "thinking" in shown.capabilities
+        options = wire.ChatOptions(home.asked_tokens, self._server.keep_alive, thinks)
+        return wire.encode_chat(sent, size, options)
+
+    async def _events(self, call: _Call) -> AsyncGenerator[Event, None]:
+        pieces = self._streamed(call) if call.ask.stream else self._plain(call)
         try:
             async with aclosing(pieces):
                 async for raw in pieces:
-                    part = self._part(call, raw)
-                    if call.ask.stream and part.text:
-                        yield Delta(part.text, raw, wire.DIALECT)
+                    part = self._part(raw)
+                    grown = call.reader.feed(part)
+                    if call.ask.stream and grown is not None:
+                        yield grown
                     if part.done:
                         yield self._done(call, part, raw)
                         return
@@ -104,16 +138,16 @@ class OllamaProvider:
             raise call.after(error) from None
         raise call.failed(Fault.CUT_STREAM, "the answer broke off before its end")
 
-    async def _plain(self, call: _Call, body: bytes) -> AsyncGenerator[bytes, None]:
-        yield await self._server.ask("/api/chat", body, call.ask.timeout_seconds)
+    async def _plain(self, call: _Call) -> AsyncGenerator[bytes, None]:
+        yield await self._server.ask("/api/chat", call.sent.body, call.ask.timeout_seconds)
 
-    async def _streamed(self, call: _Call, body: bytes) -> AsyncGenerator[bytes, None]:
+    async def _streamed(self, call: _Call) -> AsyncGenerator[bytes, None]:
         """The lines of a streamed answer."""
         server, lines = self._server, wire.Lines()
         seconds = call.ask.timeout_seconds
         try:
             async with server.http.stream(
-                server.base_url + "/api/chat", HEADERS, body, timeout_seconds=seconds
+                server.base_url + "/api/chat", HEADERS, call.sent.body, timeout_seconds=seconds
             ) as stream:
                 if stream.status != 200:
                     said = about.decode_error(await stream.read())
@@ -130,45 +164,41 @@ class OllamaProvider:
             return  # a line cut off, or none: either way there was no end
         yield last
 
-    def _part(self, call: _Call, raw: bytes) -> wire.Part:
+    def _part(self, raw: bytes) -> wire.Part:
         part = wire.decode_part(raw)
         if part.error is not None:
             raise OllamaError(self._server.complaint(part.error), Phase.FIRST_TOKEN)
-        call.text.append(part.text)
-        call.begun = call.begun or bool(part.text or part.thinking)
         return part
 
     def _done(self, call: _Call, part: wire.Part, raw: bytes) -> Done:
         if part.loaded:
             raise call.failed(Fault.INVALID_RESPONSE, "it loaded the model and answered nothing")
-        if wire.cut_prompt(call.prompt_bytes, part.usage.input_tokens, call.home.window_tokens):
-            read, window = part.usage.input_tokens, call.home.window_tokens
+        read, window = part.usage.input_tokens, call.home.window_tokens
+        if wire.cut_prompt(call.size.text_bytes, read, window):
             told = f"the prompt was cut: {read} tokens of it were read, in a window of {window}"
             raise call.failed(Fault.CONTEXT_TOO_LONG, told, part.usage)
-        answer = Answer(
-            text="".join(call.text),
-            finish=part.finish,
-            model=part.model or self._server.model,
-            dialect=wire.DIALECT,
-            body=b"" if call.ask.stream else raw,
-        )
+        answer = call.reader.answer(part, self._server.model)
+        if not call.ask.stream:
+            answer = replace(answer, body=raw)
         waited = call.home.waited_seconds + part.load_seconds
-        lost = wire.losses(call.ask.request, call.ask.messages, OLLAMA_LACKS)
-        return Done(answer, part.usage, waited, lost)
+        return Done(answer, part.usage, waited, call.losses)
 
 
 @dataclass(slots=True)
 class _Call:
-    """One call under way: where its model lives, and what of the answer has come."""
+    """One call under way: where its model lives, what it is sent, and what of the answer came."""
 
     ask: Ask
     home: Residence
-    text: list[str] = field(default_factory=list)
-    begun: bool = False
+    size: wire.PromptSize
+    sent: Encoded
+    reader: wire.ChatReader = field(default_factory=wire.ChatReader)
 
     @property
-    def prompt_bytes(self) -> int:
-        return wire.prompt_bytes(self.ask.messages)
+    def losses(self) -> tuple[str, ...]:
+        request = self.ask.request
+        lacking = {need.value for need in request.needs & OLLAMA_LACKS}
+        return tuple(sorted({*self.sent.losses, *request.extras, *lacking}))
 
     def failed(self, fault: Fault, message: str, usage: Usage | None = None) -> CallError:
         """The end of a call that had begun."""
@@ -177,20 +207,16 @@ class _Call:
 
     def after(self, error: CallError) -> CallError:
         """``error`` with what had come before it."""
-        usage = error.usage
-        if self.begun and usage.source is UsageSource.NONE:
-            usage = self._estimated()
+        usage, begun = error.usage, self.reader.begun
+        if begun and usage.source is UsageSource.NONE:
+            written = estimate_tokens(self.reader.written)
+            usage = Usage(self.size.likely_tokens, written, source=UsageSource.ESTIMATED)
         return CallError(
             error.failure,
-            Phase.STREAM if self.begun else error.phase,
+            Phase.STREAM if begun else error.phase,
             usage=usage,
             load_seconds=self.home.waited_seconds,
         )
-
-    def _estimated(self) -> Usage:
-        messages = self.ask.messages
-        read = sum(estimate_tokens(message.text) + MESSAGE_TOKENS for message in messages)
-        return Usage(read, estimate_tokens("".join(self.text)), source=UsageSource.ESTIMATED)
 
 
 def _with_failure(error: CallError, failure: Failure) -> CallError:

@@ -49,12 +49,20 @@ class Loading:
         self._server = server
         self._configured = context_tokens
         self._most: int | None = None
+        self._shown: about.Shown | None = None
         self._known: Residence | None = None
         self._trusted_until = 0.0
         self._task: asyncio.Task[bool] | None = None
         self._task_needed = 0
         self._tasks: set[asyncio.Task[bool]] = set()
         self.load_seconds = LOAD_SECONDS
+
+    async def shown(self) -> about.Shown:
+        """What is known of the model; asked for until the server tells. Raises CallError."""
+        shown = self._shown or await self._server.shown()
+        if shown != about.Shown():
+            self._shown = shown
+        return shown
 
     async def ready(self, needed_tokens: int) -> Residence:
         """Wait until the model is in memory with room for ``needed_tokens``, or as much as it has.
@@ -154,8 +162,6 @@ class Loading:
 
     async def _limit(self) -> int:
         """The most tokens a window may have: configured, trained, or the largest bucket."""
-        if self._most is None:
-            shown = await self._server.shown()
-            limits = (self._configured, shown.trained_tokens)
-            self._most = min((n for n in limits if n is not None), default=wire.BUCKETS[-1])
+        limits = (self._configured, (await self.shown()).trained_tokens)
+        self._most = min((n for n in limits if n is not None), default=wire.BUCKETS[-1])
         return self._most

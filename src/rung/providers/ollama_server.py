@@ -82,9 +82,9 @@ class OllamaServer:
 
     async def load(self, context_tokens: int, timeout_seconds: float) -> None:
         """Have the model loaded with that window. Raises CallError in the phase LOAD."""
-        options = wire.ChatOptions(self.model, context_tokens, self.keep_alive)
+        options = wire.ChatOptions(context_tokens, self.keep_alive)
         try:
-            await self.ask("/api/chat", wire.encode_load(options), timeout_seconds)
+            await self.ask("/api/chat", wire.encode_load(self.model, options), timeout_seconds)
         except CallError as error:
             failure = error.failure
             if failure.fault is Fault.TIMEOUT:

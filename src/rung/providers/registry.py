@@ -7,7 +7,7 @@ says of prices is only where genai-prices keeps them: no amount is written down 
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from urllib.parse import urlsplit
@@ -15,13 +15,16 @@ from urllib.parse import urlsplit
 from rung.core.errors import ConfigError
 from rung.core.nearest import nearest
 from rung.core.types import Need
+from rung.wire.ids import MISTRAL
 from rung.wire.ollama import OLLAMA_LACKS
+from rung.wire.quirks import Quirks, quirks_of
 
 
 class ProviderKind(StrEnum):
     """Which code speaks to it."""
 
     OPENAI_COMPATIBLE = "openai_compatible"
+    ANTHROPIC = "anthropic"
     OLLAMA = "ollama"
     EMBEDDED = "embedded"
     SCRIPTED = "scripted"
@@ -36,8 +39,10 @@ class ProviderRow:
     genai-prices, ``None`` where a call costs nothing but time. ``local`` says that requests stay on
     this machine or network while ``base_url`` is the row's own: see `is_local`. ``ports`` are where
     a local server listens by default. ``lacks`` is what no model can do through it, as far as it is
-    documented. ``suggested`` is the model that a first configuration names, for its owner to
-    change. Odd behaviours are told beside the rows, each with its source.
+    documented; `lacks_of` knows the models. ``responses`` says that it speaks Responses too.
+    ``quirks`` are what it wants of all its models. ``suggested`` is the model that a first
+    configuration names, for its owner to change. Odd behaviours are told beside the rows, each with
+    its source.
     """
 
     name: str
@@ -49,9 +54,23 @@ class ProviderRow:
     local: bool = False
     ports: tuple[int, ...] = ()
     lacks: frozenset[Need] = frozenset()
+    responses: bool = False
+    quirks: Quirks = field(default_factory=Quirks)
 
 
 _OPENAI = ProviderKind.OPENAI_COMPATIBLE
+
+_CHAT = frozenset({Need.PREFILL, Need.STATE})
+"""What Chat Completions has no place for: it keeps no conversation, and what it does with one that
+ends in the assistant's words is each server's own."""
+
+_NO_FILES = _CHAT | {Need.FILES}
+"""Content parts of the type ``file`` are OpenAI's; only OpenRouter documents them too:
+https://openrouter.ai/docs/features/multimodal/pdfs"""
+
+_FIRST = Quirks(system_first=True)
+"""Many models' templates raise an error at system messages after the first:
+https://github.com/ggml-org/llama.cpp/issues/27367, https://github.com/QwenLM/Qwen3.8/issues/244"""
 
 _ROWS = (
     ProviderRow(
@@ -61,6 +80,22 @@ _ROWS = (
         key_variable="OPENAI_API_KEY",
         prices="openai",
         suggested="gpt-6.1-sol",
+        lacks=frozenset({Need.PREFILL}),
+        responses=True,
+        quirks=Quirks(limit_field="max_completion_tokens"),
+        # max_tokens is refused by its newer models:
+        # https://platform.openai.com/docs/api-reference/chat/create
+    ),
+    ProviderRow(
+        name="anthropic",
+        kind=ProviderKind.ANTHROPIC,
+        base_url="https://api.anthropic.com/v1",
+        key_variable="ANTHROPIC_API_KEY",
+        prices="anthropic",
+        suggested="claude-sonnet-5-5",
+        lacks=frozenset({Need.AUDIO, Need.LOGPROBS, Need.MANY_CHOICES, Need.EMBEDDINGS}),
+        # An error after the stream has begun comes as an event with HTTP 200:
+        # https://platform.claude.com/docs/en/build-with-claude/streaming
     ),
     ProviderRow(
         name="openrouter",
@@ -69,6 +104,7 @@ _ROWS = (
         key_variable="OPENROUTER_API_KEY",
         prices="openrouter",
         suggested="openai/gpt-6.1-sol",
+        lacks=_CHAT,
         # An error after the stream has begun comes as an event with HTTP 200:
         # https://openrouter.ai/docs/api-reference/errors
     ),
@@ -79,7 +115,9 @@ _ROWS = (
         key_variable="GEMINI_API_KEY",
         prices="google",
         suggested="gemini-3.8-flash",
-        # A tool call's extra_content.google.thought_signature has to come back unchanged:
+        lacks=_NO_FILES,
+        # A tool call's extra_content.google.thought_signature has to come back unchanged, Gemini 3
+        # answers 400 to a call of this turn without one:
         # https://ai.google.dev/gemini-api/docs/thought-signatures
     ),
     ProviderRow(
@@ -89,6 +127,7 @@ _ROWS = (
         key_variable="MOONSHOT_API_KEY",
         prices="moonshotai",
         suggested="kimi-k3",
+        lacks=_NO_FILES,
         # From kimi-k2.5 on the temperature is fixed, any other is a 400: leave it out.
         # https://platform.kimi.ai/docs/guide/migrating-from-openai-to-kimi
     ),
@@ -99,6 +138,7 @@ _ROWS = (
         key_variable="DEEPSEEK_API_KEY",
         prices="deepseek",
         suggested="deepseek-chat",
+        lacks=_NO_FILES,
         # While it is busy it keeps the connection alive with blank lines and SSE comments:
         # https://api-docs.deepseek.com/quick_start/rate_limit
     ),
@@ -109,6 +149,8 @@ _ROWS = (
         key_variable="MISTRAL_API_KEY",
         prices="mistral",
         suggested="mistral-large-latest",
+        lacks=_NO_FILES,
+        quirks=Quirks(ids=MISTRAL),
         # A tool call's id has to be nine letters or digits, or it is a 400:
         # https://github.com/langchain-ai/langchain/pull/24668
     ),
@@ -119,7 +161,7 @@ _ROWS = (
         key_variable="GROQ_API_KEY",
         prices="groq",
         suggested="openai/gpt-oss-120b",
-        lacks=frozenset({Need.LOGPROBS, Need.MANY_CHOICES}),
+        lacks=_NO_FILES | {Need.LOGPROBS, Need.MANY_CHOICES},
         # logprobs, logit_bias, a message's name and n above 1 are a 400:
         # https://console.groq.com/docs/openai
     ),
@@ -130,6 +172,7 @@ _ROWS = (
         key_variable="TOGETHER_API_KEY",
         prices="together",
         suggested="meta-llama/Llama-3.3-70B-Instruct-Turbo",
+        lacks=_NO_FILES,
     ),
     ProviderRow(
         name="fireworks",
@@ -137,6 +180,7 @@ _ROWS = (
         base_url="https://api.fireworks.ai/inference/v1",
         key_variable="FIREWORKS_API_KEY",
         prices="fireworks",
+        lacks=_NO_FILES,
     ),
     ProviderRow(
         name="xai",
@@ -145,6 +189,7 @@ _ROWS = (
         key_variable="XAI_API_KEY",
         prices="x-ai",
         suggested="grok-4",
+        lacks=_NO_FILES,
     ),
     ProviderRow(
         name="cerebras",
@@ -153,6 +198,7 @@ _ROWS = (
         key_variable="CEREBRAS_API_KEY",
         prices="cerebras",
         suggested="gpt-oss-120b",
+        lacks=_NO_FILES,
     ),
     ProviderRow(
         name="ollama",
@@ -172,6 +218,8 @@ _ROWS = (
         base_url="http://127.0.0.1:8080/v1",
         local=True,
         ports=(8080, 9931),
+        lacks=_NO_FILES,
+        quirks=_FIRST,
         # A prompt beyond the context is a 400, any request while it loads is a 503:
         # https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
     ),
@@ -181,6 +229,8 @@ _ROWS = (
         base_url="http://127.0.0.1:1234/v1",
         local=True,
         ports=(1234,),
+        lacks=_NO_FILES,
+        quirks=_FIRST,
         # Models are loaded on first use, so a first call waits for the load:
         # https://lmstudio.ai/docs/developer/core/ttl-and-auto-evict
     ),
@@ -190,6 +240,8 @@ _ROWS = (
         base_url="http://127.0.0.1:8000/v1",
         local=True,
         ports=(8000,),
+        lacks=_NO_FILES,
+        quirks=_FIRST,
         # guided_json and its kin became structured_outputs; response_format works in all:
         # https://docs.vllm.ai/en/latest/features/structured_outputs.html
     ),
@@ -203,6 +255,7 @@ _ROWS = (
     ProviderRow(
         name="openai_compatible",
         kind=_OPENAI,
+        lacks=_CHAT,
         # Any other server of that dialect.
     ),
 )
@@ -227,6 +280,30 @@ def lookup(name: str) -> ProviderRow:
     raise ConfigError(f"there is no provider {name[:80]!r}.", fix=nearest(name, PROVIDERS))
 
 
+def lacks_of(row: ProviderRow, model: str) -> frozenset[Need]:
+    """What ``model`` cannot do at this provider: the row's own, and what its family refuses."""
+    if row.kind not in {ProviderKind.OPENAI_COMPATIBLE, ProviderKind.ANTHROPIC}:
+        return row.lacks
+    refused = quirks_of(model, row.quirks).refuses
+    return row.lacks | {need for need in Need if need.value in refused}
+
+
+def at_address(row: ProviderRow, base_url: str | None) -> ProviderRow:
+    """The row that tells how the server at ``base_url`` behaves, which a tier of ``row`` names.
+
+    Elsewhere than at its own address, a local server stays what it is; a cloud provider's name then
+    only stands for its dialect.
+    """
+    if base_url is None or row.local:
+        return row
+    host = _host(base_url)
+    same = (one for one in _ROWS if one.kind is row.kind and not one.local and one.base_url)
+    found = next((one for one in same if _host(one.base_url or "") == host), None)
+    if found is None and row.kind is _OPENAI:
+        return PROVIDERS["openai_compatible"]
+    return found or row
+
+
 def is_local(row: ProviderRow, base_url: str | None = None) -> bool:
     """Whether requests stay on this machine or network.
 
@@ -243,10 +320,7 @@ def is_private_address(url: str) -> bool:
     Only ``localhost`` and literal addresses count: where another name leads is for a resolver to
     say, and can change. What cannot be read is not private.
     """
-    try:
-        host = urlsplit(url).hostname or ""
-    except ValueError:
-        return False
+    host = _host(url)
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -256,3 +330,10 @@ def is_private_address(url: str) -> bool:
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
     return any(address in network for network in _PRIVATE)
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""

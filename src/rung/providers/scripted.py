@@ -12,9 +12,11 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 
-from rung.core.features import MESSAGE_TOKENS, estimate_tokens
+from rung.core.features import estimate_tokens, message_tokens
+from rung.core.growth import CallGrowth, Delta
+from rung.core.parts import ToolCall
 from rung.core.types import Answer, Failure, Fault, Finish, Phase, Usage, UsageSource
-from rung.providers.base import Ask, CallError, Delta, Done, Event, Health
+from rung.providers.base import Ask, CallError, Done, Event, Health
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +24,11 @@ class Reply:
     """One scripted answer.
 
     ``seconds`` is waited before it begins. ``chunks`` are the pieces of a stream, the text's words
-    where none are given; ``text`` may be left out beside them. With a ``failure`` the answer breaks
-    off: after ``failure_after_chunks`` pieces of a stream, else before the first. ``usage`` is
-    estimated where it is not given. ``logprobs`` are natural logs, one a token.
+    where none are given; ``text`` may be left out beside them. In a stream ``thinking`` comes
+    before the text, by words, and ``tool_calls`` after it, one a piece; with calls, an answer that
+    stopped is one that waits for their results. With a ``failure`` the answer breaks off: after
+    ``failure_after_chunks`` pieces of a stream, else before the first. ``usage`` is estimated where
+    it is not given. ``logprobs`` are natural logs, one a token.
     """
 
     text: str = ""
@@ -35,6 +39,8 @@ class Reply:
     failure: Failure | None = None
     failure_after_chunks: int | None = None
     logprobs: tuple[float, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    thinking: str = ""
 
     def __post_init__(self) -> None:
         if self.text and self.chunks is not None and "".join(self.chunks) != self.text:
@@ -44,10 +50,20 @@ class Reply:
 
     @property
     def pieces(self) -> tuple[str, ...]:
-        """The stream's pieces; together they are the whole text."""
-        if self.chunks is not None:
-            return self.chunks
-        return tuple(re.findall(r"\s*\S+|\s+\Z", self.text))
+        """The text's pieces in a stream; together they are the whole text."""
+        return _words(self.text) if self.chunks is None else self.chunks
+
+    @property
+    def deltas(self) -> tuple[Delta, ...]:
+        """All pieces of a stream, in order."""
+        return (
+            *(Delta(thinking=piece) for piece in _words(self.thinking)),
+            *(Delta(piece) for piece in self.pieces),
+            *(
+                Delta(calls=(CallGrowth(index, call.name, call.arguments),))
+                for index, call in enumerate(self.tool_calls)
+            ),
+        )
 
     @property
     def whole(self) -> str:
@@ -96,14 +112,14 @@ class ScriptedProvider:
         """Play the next reply."""
         reply = self._next(ask)
         await _wait(reply.seconds, ask.timeout_seconds)
-        pieces = reply.pieces if ask.stream else ()
-        sent = pieces if reply.failure is None else pieces[: reply.failure_after_chunks or 0]
-        for piece in sent:
-            yield Delta(piece)
+        deltas = reply.deltas if ask.stream else ()
+        sent = deltas if reply.failure is None else deltas[: reply.failure_after_chunks or 0]
+        for delta in sent:
+            yield delta
         if reply.failure is not None:
             phase = Phase.STREAM if sent else Phase.HEADERS
             raise CallError(reply.failure, phase, usage=reply.usage)
-        yield Done(self._answer(reply), reply.usage or _estimated(ask, reply.whole))
+        yield Done(self._answer(reply), reply.usage or _estimated(ask, reply))
 
     async def health(self) -> Health:
         """It always works; the message tells how many replies are left."""
@@ -135,10 +151,13 @@ class ScriptedProvider:
         return Reply(said) if isinstance(said, str) else said
 
     def _answer(self, reply: Reply) -> Answer:
+        stopped = reply.finish is Finish.STOP
         return Answer(
             text=reply.whole,
-            finish=reply.finish,
+            finish=Finish.TOOL_CALLS if reply.tool_calls and stopped else reply.finish,
             model=self._model,
+            tool_calls=reply.tool_calls,
+            thinking=reply.thinking,
             logprobs=reply.logprobs,
             dialect=self.dialect,
         )
@@ -153,6 +172,12 @@ async def _wait(seconds: float, timeout_seconds: float) -> None:
         raise CallError(Failure(Fault.TIMEOUT, message), Phase.FIRST_TOKEN)
 
 
-def _estimated(ask: Ask, text: str) -> Usage:
-    read = sum(estimate_tokens(message.text) + MESSAGE_TOKENS for message in ask.messages)
-    return Usage(read, estimate_tokens(text), source=UsageSource.ESTIMATED)
+def _estimated(ask: Ask, reply: Reply) -> Usage:
+    calls = [call.name + call.arguments for call in reply.tool_calls]
+    written = "".join((reply.thinking, reply.whole, *calls))
+    read = sum(map(message_tokens, ask.messages))
+    return Usage(read, estimate_tokens(written), source=UsageSource.ESTIMATED)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"\s*\S+|\s+\Z", text))

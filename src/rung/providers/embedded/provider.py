@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from typing import Any, assert_never
 
-from rung.core.types import (
-    Answer,
-    Failure,
-    Fault,
-    Finish,
+from rung.core.growth import Delta
+from rung.core.parts import (
+    File,
+    HostedTool,
+    Image,
     Message,
     Opaque,
-    Phase,
-    SchemaRequest,
-    Usage,
-    UsageSource,
+    Part,
+    Refusal,
+    Text,
+    ToolCall,
+    ToolResult,
 )
-from rung.providers.base import Ask, CallError, Delta, Done, Event, Health
+from rung.core.types import Answer, Failure, Fault, Finish, Phase, SchemaRequest, Usage, UsageSource
+from rung.providers.base import Ask, CallError, Done, Event, Health
 from rung.providers.embedded.engine import EmbeddedEngine
 from rung.providers.embedded.frames import Ended, Refused, Wrote
 from rung.providers.embedded.link import plain
@@ -85,7 +87,8 @@ class EmbeddedProvider:
             logprobs=tuple(turn.logprobs),
             dialect=self.dialect,
         )
-        lost = losses(ask) + (("control_tokens",) if turn.altered else ())
+        altered = ("control_tokens",) if turn.altered else ()
+        lost = tuple(sorted((*losses(ask), *altered)))
         return Done(answer, _usage(turn, ended), turn.load_seconds, lost)
 
     async def health(self) -> Health:
@@ -139,6 +142,9 @@ def chat_body(ask: Ask, *, constrained: bool) -> dict[str, Any]:
     optional = {
         "temperature": temperature,
         "top_p": sampling.top_p,
+        "top_k": sampling.top_k,
+        "frequency_penalty": sampling.frequency_penalty,
+        "presence_penalty": sampling.presence_penalty,
         "seed": None if seed is None else seed % RANDOM_SEED,
         "stop": list(sampling.stop) or None,
     }
@@ -149,7 +155,17 @@ def chat_body(ask: Ask, *, constrained: bool) -> dict[str, Any]:
 
 
 def _chat_message(message: Message) -> dict[str, str]:
-    return {"role": message.role.value, "content": message.text}
+    return {"role": message.role.value, "content": "\n".join(_texts(message.parts))}
+
+
+def _texts(parts: Iterable[Part]) -> Iterator[str]:
+    """What of a message is text; a tool's result is, with a word before it when it is an error."""
+    for part in parts:
+        match part:
+            case Text() | Refusal():
+                yield part.text
+            case ToolResult():
+                yield f"Error: {part.text}" if part.is_error else part.text
 
 
 def _response_format(wanted: SchemaRequest) -> dict[str, Any]:
@@ -164,10 +180,28 @@ def _response_format(wanted: SchemaRequest) -> dict[str, Any]:
 
 def losses(ask: Ask) -> tuple[str, ...]:
     """What the request has and a chat of plain text cannot carry."""
-    parts = {
-        part.kind for message in ask.messages for part in message.parts if isinstance(part, Opaque)
-    }
-    return tuple(sorted(parts | {need.value for need in ask.request.needs}))
+    request = ask.request
+    lost = {need.value for need in request.needs} | set(request.extras)
+    lost |= {name for message in ask.messages for part in message.parts for name in _lost(part)}
+    lost |= {f"hosted_tool:{tool.kind}" for tool in request.tools if isinstance(tool, HostedTool)}
+    if request.effort is not None:
+        lost.add("effort")
+    return tuple(sorted(lost))
+
+
+def _lost(part: Part) -> Iterator[str]:
+    match part:
+        case Image():
+            yield "images"
+        case File():
+            yield "files"
+        case ToolCall():
+            yield "tools"
+        case ToolResult():
+            for inner in part.parts:
+                yield from _lost(inner)
+        case Opaque():
+            yield part.loss
 
 
 def _usage(turn: Turn, ended: Ended) -> Usage:
