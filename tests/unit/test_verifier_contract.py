@@ -13,10 +13,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rung.core.growth import CallGrowth, Delta
+from rung.core.parts import Choice, HostedTool, ToolCall, ToolChoice
 from rung.core.types import Answer, Finish, Status, Trust, Usage, UsageSource, Verdict, Weight
-from rung.verifiers.base import LONGEST_REASON, run
+from rung.verifiers.base import LONGEST_REASON, run, watch
 from rung.verifiers.catalogue import KINDS, Unavailable, agreement, build, implied
-from support.subjects import attempt, subject
+from rung.verifiers.json_schema import json_schema
+from rung.verifiers.tool_calls import tool_calls_gate
+from support.subjects import attempt, growing, offering, subject, tool
 
 EXAMPLES = "def valid(text):\n    return len(text) > 3\n"
 
@@ -35,13 +39,21 @@ def every(tmp_path_factory):
             options = tomllib.loads(kind.example)
             assert options.pop("kind") == kind.name
             made[kind.name] = build(f"own {kind.name}", kind, options)
-    return {**made, "agreement": agreement(), "unavailable": Unavailable("gone", "not installed")}
+    return {
+        **made,
+        "agreement": agreement(),
+        "any object": json_schema(None),
+        "tool calls": tool_calls_gate(),
+        "unavailable": Unavailable("gone", "not installed"),
+    }
 
 
 NAMES = [
     *(f"implied {check.name}" for check in implied()),
     *KINDS,
     "agreement",
+    "any object",
+    "tool calls",
     "unavailable",
 ]
 
@@ -72,6 +84,7 @@ def check_verdict(verdict: Verdict, verifier) -> None:
     verdict.reason.encode()
     assert verdict.score is None or 0 <= verdict.score <= 1
     assert verdict.seconds >= 0
+    assert verdict.status is Status.PASSED or not verdict.vacuous
 
 
 def test_it_has_the_attributes_of_a_verifier(verifier):
@@ -156,16 +169,86 @@ async def test_hostile_answers_are_judged_in_time(verifier, name):
     assert time.perf_counter() - began < 5
 
 
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+TOOLS = (
+    tool("weather", CITY),
+    tool("now", {"type": "object"}, namespace="clock"),
+    tool("sketch", custom=True),
+    HostedTool("bash", b'{"type": "bash_20250124", "name": "bash"}', "messages"),
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+OPENINGS = [
+    "I'm sorry, but I can't assist with that. ",
+    "As an AI, I cannot create ",
+    "No problem. ",
+]
+TEXTS = st.one_of(
+    st.text(),
+    JSON.map(json.dumps),
+    st.builds(json.dumps, JSON, ensure_ascii=st.just(value=False), indent=st.integers(0, 2)),
+    st.builds(lambda opening, text: opening + text, st.sampled_from(OPENINGS), st.text(max_size=9)),
+    st.builds(
+        lambda opening, more: opening + "and so on, " * more,
+        st.sampled_from(OPENINGS),
+        st.integers(0, 400),
+    ),
+    st.builds(
+        lambda head, unit, times, tail: head + unit * times + tail,
+        st.text(max_size=30),
+        st.text(min_size=1, max_size=12),
+        st.integers(0, 2_000),
+        st.text(max_size=5),
+    ),
+)
+GOOD_CALLS = [
+    ("weather", '{"city": "Rome"}', ""),
+    ("weather", ' {"city": "\\u00e9", "days": [1E2]}\n', ""),
+    ("now", "", "clock"),
+    ("sketch", "*** Begin", ""),
+    ("bash", "ls -l", ""),
+]
+ARGUMENTS = (
+    st.sampled_from(["", " ", "{", '{"city": 5}', "[]", '"{}"', '{"city": "R'])
+    | JSON.map(json.dumps)
+    | st.text(max_size=5)
+)
+CALLS = st.one_of(
+    *[
+        st.builds(lambda own, made: ToolCall(own, *made), st.text(min_size=1), st.just(made))
+        for made in GOOD_CALLS
+    ],
+    st.builds(
+        ToolCall,
+        id=st.sampled_from(["", "a", "b"]),
+        name=st.sampled_from(["weather", "now", "sketch", "bash"]) | st.text(max_size=3),
+        arguments=ARGUMENTS,
+        namespace=st.sampled_from(["", "clock"]),
+        custom=st.booleans(),
+    ),
+)
 ANSWERS = st.builds(
     Answer,
-    text=st.text(),
+    text=TEXTS,
     finish=st.sampled_from(Finish),
     refusal=st.none() | st.text(),
-    tool_calls=st.lists(
-        st.none() | st.text(max_size=3) | st.dictionaries(st.text(max_size=3), st.none()),
-        max_size=2,
-    ).map(tuple),
+    tool_calls=st.lists(CALLS, max_size=3).map(tuple),
 )
+CHOICES = st.just(ToolChoice()) | st.builds(
+    ToolChoice, st.sampled_from(Choice), st.sampled_from(["weather", "bash"])
+)
+REQUESTS = st.builds(
+    lambda tools, choice, parallel: offering(
+        *tools, tool_choice=choice, parallel_tool_calls=parallel
+    ),
+    st.sampled_from([(), TOOLS[:1], TOOLS, TOOLS]),
+    CHOICES,
+    st.none() | st.booleans(),
+)
+SIZES = st.lists(st.integers(1, 700) | st.just(1), max_size=60)
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -178,6 +261,41 @@ async def test_any_answer_gives_the_same_sound_verdict_twice(verifier, answer, o
     first, second = [await run(verifier, given_answer) for _ in range(2)]
     check_verdict(first, verifier)
     assert replace(first, seconds=0.0) == replace(second, seconds=0.0)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(request_=REQUESTS, answer=ANSWERS, sizes=SIZES)
+async def test_what_it_passes_is_never_given_up_while_it_grows(verifier, request_, answer, sizes):
+    follower = watch(verifier, request_)
+    if follower is None:
+        return
+    said = [follower.grow(delta) for delta in growing(answer, sizes)]
+    doomed = [reason for reason in said if reason is not None]
+    verdict = await run(verifier, subject(request=request_, **answer_fields(answer)))
+    check_verdict(verdict, verifier)
+    assert not doomed or verdict.status is not Status.PASSED, (doomed[0], verdict.reason)
+    assert said[len(said) - len(doomed) :] == doomed  # once given up, for good
+    assert all(reason.isprintable() and len(reason) <= LONGEST_REASON for reason in doomed)
+
+
+def answer_fields(answer):
+    names = ("text", "finish", "refusal", "tool_calls")
+    return {name: getattr(answer, name) for name in names}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_answers_are_followed_in_time(verifier, name):
+    text = HOSTILE[name]
+    follower = watch(verifier, offering())
+    calling = watch(verifier, offering(*TOOLS))
+    began = time.perf_counter()
+    for start in range(0, len(text), 64):
+        piece = text[start : start + 64]
+        if follower is not None:
+            follower.grow(Delta(text=piece))
+        if calling is not None:
+            calling.grow(Delta(calls=(CallGrowth(0, "weather", piece),)))
+    assert time.perf_counter() - began < 5
 
 
 async def test_many_run_side_by_side(verifier):

@@ -33,6 +33,7 @@ def test_what_is_implied():
     assert checks == {
         "not_empty": Weight.IMPLIED,
         "cut_off": Weight.IMPLIED,
+        "repetition": Weight.IMPLIED,
         "refusal": Weight.SIGNAL,
         "hedging": Weight.SIGNAL,
     }
@@ -72,7 +73,7 @@ async def test_signals_become_gates_when_told_to():
         assert made(kind).weight is Weight.SIGNAL
         assert made(kind, gate=True).weight is Weight.REQUIRED
         assert refused(kind, gate="yes")[0].place == "gate"
-    for kind in ("not_empty", "cut_off"):
+    for kind in ("not_empty", "cut_off", "repetition"):
         assert made(kind).weight is Weight.REQUIRED
     assert await status(made("label_set", labels=["a"]), "A") is Status.PASSED
     assert await status(made("label_set", labels=["a"], ignore_case=False), "A") is Status.FAILED

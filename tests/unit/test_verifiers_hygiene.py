@@ -7,14 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rung.core.errors import ConfigError
-from rung.core.types import Answer, Finish, Status, Usage, UsageSource, Verdict, Weight
+from rung.core.types import Answer, Finish, Need, Status, Usage, UsageSource, Verdict, Weight
 from rung.verifiers.agreement import Agreement
 from rung.verifiers.cut_off import CutOff
 from rung.verifiers.label_set import label_set
 from rung.verifiers.not_empty import NotEmpty
-from support.subjects import attempt, subject
+from support.subjects import attempt, call, subject
 
-CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+CALL = call("f")
+TOOLS = frozenset({Need.TOOLS})
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\t\r ", "\u00a0\u3000", "\u200b\ufeff", "\x00\x07"])
@@ -68,6 +69,14 @@ def test_the_callers_own_limit_is_named():
     assert found.reason == "stopped at the caller's own limit of 100 tokens"
 
 
+@pytest.mark.parametrize("limit", [None, 100])
+def test_a_tool_call_that_was_cut_off_fails_whoever_set_the_limit(limit):
+    cut = subject("", finish=Finish.LENGTH, max_tokens=limit, tool_calls=(CALL,))
+    found = CutOff().check(cut)
+    assert found.status is Status.FAILED
+    assert "while calling a tool" in found.reason
+
+
 LABELS = ["spam", "ham", "Not sure"]
 
 
@@ -106,6 +115,13 @@ def test_labels_that_cannot_be_told_apart_are_refused(labels):
 def test_a_tool_call_is_no_label():
     found = label_set(LABELS).check(subject(tool_calls=(CALL,)))
     assert found.status is Status.ABSTAINED
+    text = label_set(LABELS).check(subject("eggs", tool_calls=(CALL,), needs=TOOLS))
+    assert text.status is Status.FAILED
+
+
+def test_a_tool_call_that_may_be_made_leaves_no_label_to_judge():
+    found = label_set(LABELS).check(subject(tool_calls=(CALL,), needs=TOOLS))
+    assert (found.status, found.vacuous) == (Status.PASSED, True)
 
 
 @given(st.lists(st.text("abcxyz", min_size=1, max_size=5), min_size=1, max_size=8, unique=True))

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from rung.core.errors import RequestError
 from rung.core.types import Need, Status, Weight
-from rung.verifiers import json_schema as schemas
+from rung.verifiers import schema_check
 from rung.verifiers.base import run
 from rung.verifiers.json_schema import json_schema
-from support.subjects import subject
+from support.subjects import call, subject
 
 ORDER = {
     "type": "object",
@@ -178,11 +178,14 @@ async def test_without_a_schema_any_object_passes_and_nothing_else():
 
 
 async def test_a_tool_call_is_not_held_to_the_schema_where_tools_were_offered():
-    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    calls = (call("f"),)
     offered = frozenset({Need.TOOLS})
-    assert await status(ORDER, "", tool_calls=(call,), needs=offered) is Status.PASSED
-    assert await status(ORDER, "text", tool_calls=(call,), needs=offered) is Status.FAILED
-    assert await status(ORDER, "", tool_calls=(call,)) is Status.FAILED
+    alone = await verdict(ORDER, "", tool_calls=calls, needs=offered)
+    assert (alone.status, alone.vacuous) == (Status.PASSED, True)
+    assert await status(ORDER, "text", tool_calls=calls, needs=offered) is Status.FAILED
+    assert await status(ORDER, "", tool_calls=calls) is Status.FAILED
+    beside = await verdict(None, "{}", tool_calls=calls, needs=offered)
+    assert (beside.status, beside.vacuous) == (Status.PASSED, False)
 
 
 # ------------------------------------------------------------------ text that is not JSON
@@ -325,6 +328,21 @@ def test_what_is_no_usable_schema_is_refused_naming_the_place(schema, place, sai
     assert caught.value.message.isprintable()
 
 
+def test_what_is_no_schema_is_refused_every_time_and_looked_at_once(monkeypatch):
+    looked = []
+    compile_it = schema_check._compile
+    monkeypatch.setattr(
+        schema_check, "_compile", lambda text: looked.append(text) or compile_it(text)
+    )
+    errors = []
+    for _ in range(3):
+        with pytest.raises(RequestError, match="no_such_type") as caught:
+            json_schema({"type": "no_such_type"})
+        errors.append(caught.value)
+    assert len(looked) == 1
+    assert len({id(error) for error in errors}) == 3
+
+
 def test_a_schema_nested_beyond_recursion_is_refused():
     schema = {}
     for _ in range(100_000):
@@ -433,6 +451,15 @@ async def test_plain_patterns_run_in_linear_time_on_the_loop():
     assert time.perf_counter() - began < 5  # a backtracking one would not end
 
 
+def test_a_check_keeps_to_its_share_of_the_time():
+    schema = schema_check.compiled('{"items": {"multipleOf": 0.01}}')
+    value = [1.5] * 500
+    assert schema_check.judged_here(schema, json.dumps(value), value).valid
+    assert schema_check.judged_here(schema, json.dumps(value), value, 0.01) is None
+    wrong = [0.001] * 500
+    assert schema_check.judged_here(schema, json.dumps(wrong), wrong).valid is False
+
+
 async def test_a_cancelled_request_kills_its_child(monkeypatch):
     started, children = asyncio.Event(), []
     start = asyncio.create_subprocess_exec
@@ -463,7 +490,7 @@ async def test_only_so_many_children_run_at_a_time(monkeypatch):
         running -= 1
         return [b"true\n", b"[]\n"]
 
-    monkeypatch.setattr(schemas, "_asked", asked)
+    monkeypatch.setattr(schema_check, "_asked", asked)
     found = await asyncio.gather(*(verdict(doubling(30), '"x"') for _ in range(10)))
     assert {each.status for each in found} == {Status.PASSED}
     assert most == 4
@@ -476,15 +503,15 @@ async def test_a_child_that_says_nothing_sensible_never_passes(monkeypatch, said
     async def asked(work, seconds):
         return said
 
-    monkeypatch.setattr(schemas, "_asked", asked)
+    monkeypatch.setattr(schema_check, "_asked", asked)
     assert await status(doubling(30), '"x"') is Status.ABSTAINED
 
 
 async def test_the_child_agrees_with_the_loop(monkeypatch):
     cases = [(schema, text) for schema, good, bad in EVERY_PART[:6] for text in (good, bad)]
     here = [await verdict(schema, text) for schema, text in cases]
-    monkeypatch.setattr(schemas, "INLINE_NANOSECONDS", -1)
-    monkeypatch.setattr(schemas, "_INLINE_FAULT_VISITS", -1)
+    monkeypatch.setattr(schema_check, "INLINE_NANOSECONDS", -1)
+    monkeypatch.setattr(schema_check, "_INLINE_FAULT_VISITS", -1)
     there = [await verdict(schema, text) for schema, text in cases]
     assert [(v.status, v.reason) for v in here] == [(v.status, v.reason) for v in there]
 
@@ -493,4 +520,5 @@ def test_a_schema_is_compiled_once():
     one = json_schema({"type": "object", "title": "once"})
     other = json_schema({"type": "object", "title": "once"})
     assert one.compiled is other.compiled
+    assert one.compiled is schema_check.compiled('{"type":"object","title":"once"}')
     assert one.weight is Weight.REQUIRED

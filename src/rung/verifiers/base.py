@@ -2,6 +2,9 @@
 
 The contract: a check that crashes, times out or lacks what it needs abstains. It never passes.
 `run` is the one place that keeps this promise, so no verifier has to.
+
+A verifier may also follow an answer while it grows (`Watching`), to say as soon as it is certain
+that the answer cannot pass any more. `watch` is the one place that starts such a watch.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from rung.core.growth import Delta
 from rung.core.types import Answer, Attempt, Request, Status, Trust, Verdict, Weight
 
 LONGEST_REASON = 500
@@ -38,11 +42,16 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found. ``score`` is for signals alone: the chance, 0..1, of being right."""
+    """What a check found.
+
+    ``score`` is for signals alone: the chance, 0..1, of being right. ``vacuous`` says that it
+    passed because there was nothing to judge.
+    """
 
     status: Status
     reason: str
     score: float | None = None
+    vacuous: bool = False
 
 
 class Verifier(Protocol):
@@ -67,9 +76,34 @@ class Verifier(Protocol):
         ...
 
 
+class Watch(Protocol):
+    """Follows one answer while it grows. Made for one attempt, and used for no other."""
+
+    def grow(self, delta: Delta, /) -> str | None:
+        """Take what is new; say why the answer can no longer pass, once that is certain.
+
+        Called on the event loop for every few words: work must be in proportion to what is new.
+        An answer that the check would pass must never be given up, however it is cut into pieces.
+        """
+        ...
+
+
+class Watching(Protocol):
+    """What a verifier has that can judge an answer before it is whole."""
+
+    def watch(self, request: Request, /) -> Watch | None:
+        """The watch for one answer to ``request``; ``None`` where only a whole one tells."""
+        ...
+
+
 def passed(reason: str, score: float | None = None) -> Finding:
     """The check holds."""
     return Finding(Status.PASSED, reason, score)
+
+
+def nothing_to_judge(reason: str) -> Finding:
+    """The check holds, and proves nothing: the answer has none of what it is about."""
+    return Finding(Status.PASSED, reason, vacuous=True)
 
 
 def failed(reason: str, score: float | None = None) -> Finding:
@@ -98,7 +132,20 @@ async def run(verifier: Verifier, subject: Subject) -> Verdict:
         trust=verifier.trust,
         score=found.score,
         seconds=time.perf_counter() - began,
+        vacuous=found.vacuous,
     )
+
+
+def watch(verifier: Verifier, request: Request) -> Watch | None:
+    """The verifier's watch for one answer, if it has one. Neither this nor the watch raises."""
+    try:
+        begin: Any = getattr(verifier, "watch", None)
+        begun = None if begin is None else begin(request)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        raise
+    except BaseException:  # noqa: BLE001 - boundary: verifiers are other people's code
+        return None
+    return None if begun is None else _Guarded(begun)
 
 
 def shown(text: str, longest: int = LONGEST_REASON) -> str:
@@ -110,6 +157,28 @@ def shown(text: str, longest: int = LONGEST_REASON) -> str:
 
 
 # ------------------------------------------------------------------ running other people's code
+
+
+@dataclass(slots=True)
+class _Guarded:
+    """A watch that cannot break the attempt it follows: one that crashes sees nothing any more."""
+
+    inner: Watch | None
+    doomed: str | None = None
+
+    def grow(self, delta: Delta) -> str | None:
+        if self.inner is None:
+            return self.doomed
+        try:
+            said: object = self.inner.grow(delta)
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            raise
+        except BaseException:  # noqa: BLE001 - boundary: verifiers are other people's code
+            self.inner = None
+            return None
+        if isinstance(said, str) and said:
+            self.inner, self.doomed = None, shown(said)
+        return self.doomed
 
 
 async def _found(verifier: Verifier, subject: Subject) -> object:
@@ -198,6 +267,9 @@ def _sound(found: object) -> Finding:
     # NaN would compare as confident.
     if score is not None and not (isinstance(score, int | float) and 0 <= score <= 1):
         return abstained(f"the check gave a score of {score!r}, which is not within 0 and 1")
+    vacuous: object = found.vacuous
+    if vacuous is not False and (vacuous is not True or status is not Status.PASSED):
+        return abstained("the check found something, and says that there was nothing to judge")
     return found
 
 

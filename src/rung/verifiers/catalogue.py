@@ -17,16 +17,18 @@ from typing import Any, ClassVar, cast
 
 from rung.core.errors import ConfigError, Problem, RequestError
 from rung.core.nearest import nearest
-from rung.core.types import Trust, Weight
+from rung.core.types import Request, Trust, Weight
 from rung.verifiers import function as functions
 from rung.verifiers import json_schema as schemas
+from rung.verifiers import schema_check
 from rung.verifiers.agreement import Agreement
-from rung.verifiers.base import Finding, Subject, Verifier, abstained, shown
+from rung.verifiers.base import Finding, Subject, Verifier, Watch, abstained, shown, watch
 from rung.verifiers.cut_off import CutOff
 from rung.verifiers.hedging import Hedging
 from rung.verifiers.label_set import label_set
 from rung.verifiers.not_empty import NotEmpty
 from rung.verifiers.refusal import Refusal
+from rung.verifiers.repetition import Repetition
 
 GROUP = "rung.verifiers"
 
@@ -70,7 +72,7 @@ class PlugIns:
 
 def implied() -> tuple[Verifier, ...]:
     """What every answer is checked for unless the configuration says otherwise."""
-    return (NotEmpty(), CutOff(), Refusal(), Hedging())
+    return (NotEmpty(), CutOff(), Repetition(), Refusal(), Hedging())
 
 
 def agreement() -> Verifier:
@@ -120,7 +122,7 @@ def _json_schema(options: Options) -> Verifier:
         fix = 'write schema = "answer.schema.json"'
         raise _wrong("schema", "give either a schema or any_object = true.", fix)
     schema = None if any_object else _schema(options["schema"])
-    seconds = _seconds(options, schemas.TIMEOUT_SECONDS)
+    seconds = _seconds(options, schema_check.TIMEOUT_SECONDS)
     try:
         return schemas.json_schema(schema, timeout_seconds=seconds)
     except RequestError as error:
@@ -134,8 +136,8 @@ def _schema(given: object) -> Mapping[str, Any] | bool:
         raise _wrong("schema", "schema must be a path or a table.", 'schema = "answer.schema.json"')
     try:
         path = Path(given)
-        if path.stat().st_size > schemas.LARGEST_SCHEMA:
-            said = f"{given} is larger than {schemas.LARGEST_SCHEMA:,} bytes."
+        if path.stat().st_size > schema_check.LARGEST_SCHEMA:
+            said = f"{given} is larger than {schema_check.LARGEST_SCHEMA:,} bytes."
             raise _wrong("schema", said, "take out what no answer needs")
         text = path.read_bytes()
     except (OSError, ValueError) as error:
@@ -223,6 +225,9 @@ class _Named:
     def check(self) -> Callable[[Subject], Any]:
         return self.of.check
 
+    def watch(self, request: Request) -> Watch | None:
+        return watch(self.of, request)
+
 
 def _named(name: str, made: Verifier) -> Verifier:
     if made.name == name:
@@ -303,6 +308,13 @@ _BUILT_IN = (
         (),
         "the answer was not cut off by a limit that the caller did not set",
         'kind = "cut_off"',
+    ),
+    Kind(
+        "repetition",
+        lambda _: Repetition(weight=Weight.REQUIRED),
+        (),
+        "the answer is in no endless loop",
+        'kind = "repetition"',
     ),
     Kind(
         "refusal",

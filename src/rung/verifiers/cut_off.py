@@ -11,7 +11,10 @@ from rung.verifiers.base import Finding, Subject, abstained, failed, passed
 
 @dataclass(frozen=True, slots=True)
 class CutOff:
-    """Fails an answer that a limit cut short, unless the caller set that limit."""
+    """Fails an answer that a limit cut short, unless the caller set that limit.
+
+    Where it calls tools it fails in any case: half a call is of no use to anybody.
+    """
 
     name: str = "cut_off"
     weight: Weight = Weight.IMPLIED
@@ -26,6 +29,8 @@ class CutOff:
             return abstained("the model did not say why it stopped")
         if finish is not Finish.LENGTH:
             return passed(f"the model stopped by itself ({finish.value})")
+        if subject.answer.tool_calls:
+            return failed("the answer was cut off while calling a tool: arguments may be missing")
         limit = subject.request.sampling.max_tokens
         usage = subject.attempt.usage
         counted = usage.source is UsageSource.PROVIDER

@@ -7,8 +7,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from rung.core.errors import ConfigError, Problem
-from rung.core.types import Trust, Weight
-from rung.verifiers.base import Finding, Subject, abstained, failed, passed, shown
+from rung.core.types import Need, Trust, Weight
+from rung.verifiers.base import (
+    Finding,
+    Subject,
+    abstained,
+    failed,
+    nothing_to_judge,
+    passed,
+    shown,
+)
 
 _QUOTES = "\"'`*“”‘’«»„「」"  # noqa: RUF001
 _LISTED = 20
@@ -34,6 +42,8 @@ class LabelSet:
         """Compare the whole answer with each label."""
         text = subject.answer.text
         if not text.strip() and subject.answer.tool_calls:
+            if Need.TOOLS in subject.request.needs:
+                return nothing_to_judge("the answer is a tool call, with no text to compare")
             return abstained("the answer is a tool call, with no text to compare")
         longest = max(len(label) for label in self.known) + 200
         if len(text) <= longest or len(text.strip()) <= longest:

@@ -2,7 +2,8 @@
 
 A provider that says so is believed. Otherwise the opening of the answer is compared with the ways
 models decline in eleven languages (refusal_phrases.py). Only openings count, and never those of
-quotations or code: a story may contain "I can't".
+quotations or code: a story may contain "I can't". Nor does "I can't see the weather, but ..." where
+a tool is called to see it.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rung.core.types import Finish, Trust, Weight
-from rung.verifiers.base import Finding, Subject, failed, passed, shown
+from rung.core.growth import Delta
+from rung.core.types import Finish, Need, Request, Trust, Weight
+from rung.verifiers.base import Finding, Subject, Watch, failed, passed, shown
 from rung.verifiers.refusal_phrases import PHRASES, Phrases
 
 STATED_SCORE = 0.02
@@ -46,6 +48,8 @@ class Refusal:
             return failed(
                 f"the provider marks this as a refusal{said} (uncalibrated)", STATED_SCORE
             )
+        if answer.tool_calls and Need.TOOLS in subject.request.needs:
+            return passed("there is a tool call, which is no refusal")
         language = refusing(answer.text)
         if language is not None:
             return failed(
@@ -53,14 +57,42 @@ class Refusal:
             )
         return passed("no refusal was found")
 
+    def watch(self, request: Request) -> Watch | None:
+        """Judge the opening once, when there is as much of it as is ever looked at."""
+        # A tool call may follow.
+        return None if Need.TOOLS in request.needs else _OpeningWatch()
+
+
+class _OpeningWatch:
+    """Dooms an answer whose opening reads as a refusal, when no more words can change that."""
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._judged = False
+
+    def grow(self, delta: Delta) -> str | None:
+        if self._judged:
+            return None
+        self._text += delta.text
+        if len(_opening(self._text)) < _OPENING and len(self._text) < _OPENING * 2:
+            return None
+        self._judged = True
+        language = refusing(self._text)
+        return None if language is None else f"the answer opens like a refusal ({language})"
+
 
 def refusing(text: str) -> str | None:
     """The language in which the first words decline, if they do."""
-    head = text[: _OPENING * 2].lstrip(_MARKUP)[:_OPENING]
+    head = _opening(text)
     if head.startswith(_NOT_OWN_VOICE):
         return None
     plain = " ".join(head.casefold().replace("\u2019", "'").split())
     return next((language for language, refuses in _REFUSES if refuses.match(plain)), None)
+
+
+def _opening(text: str) -> str:
+    """What is looked at."""
+    return text[: _OPENING * 2].lstrip(_MARKUP)[:_OPENING]
 
 
 def _pattern(phrases: Phrases) -> re.Pattern[str]:

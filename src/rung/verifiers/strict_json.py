@@ -16,6 +16,13 @@ MOST_DIGITS = 400
 
 _MANY_DIGITS = re.compile(rf"(?<!\d)\d{{{MOST_DIGITS},}}", re.ASCII)
 _HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
+_KINDS = {
+    dict: "an object",
+    list: "an array",
+    str: "a text",
+    bool: "a boolean",
+    type(None): "null",
+}
 
 
 class NotJsonError(ValueError):
@@ -64,6 +71,11 @@ def sizes(value: Any) -> list[int]:
                 below += at
         level = below
     return found
+
+
+def kind_of(value: Any) -> str:
+    """What sort of JSON value it is, in words."""
+    return _KINDS.get(type(value), "a number")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
