@@ -8,6 +8,7 @@ from typing import Any
 from rung.core.engine import Accept, Exhausted, Exhaustion
 from rung.core.money import exact
 from rung.core.outcome import Outcome
+from rung.core.parts import ToolCall
 from rung.core.plan import Plan
 from rung.core.types import Attempt, Check, EndedBy, Kind, Status, Usage, Verdict, Weight
 from rung.ledger import StoredOutcome
@@ -32,6 +33,7 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
     return {
         **_told(outcome, outcome.attempts),
         "text": None if answer is None else answer.text,
+        "tool_calls": [] if answer is None else [call_json(call) for call in answer.tool_calls],
         "draft": None if best is None or best.answer is None else best.answer.text,
         "model": None if answer is None else answer.model,
         "verdicts": [] if best is None else [verdict_json(verdict) for verdict in best.verdicts],
@@ -44,7 +46,6 @@ def stored_json(stored: StoredOutcome) -> dict[str, Any]:
     request = stored.request
     return {
         **_told(stored, stored.history),
-        "dialect": request.dialect,
         "requested_model": request.model,
         "project": request.project,
         "lane": request.lane,
@@ -60,6 +61,8 @@ def _told(ended: Outcome | StoredOutcome, attempts: Sequence[Attempt]) -> dict[s
     """What both accounts say in the same words."""
     return {
         "id": ended.request.id,
+        "dialect": ended.request.dialect,
+        "resend_of": ended.request.resend_of,
         "ladder": ended.plan.ladder,
         "tier": None if ended.served is None else attempts[ended.served].tier,
         "verified": ended.verified,
@@ -71,6 +74,8 @@ def _told(ended: Outcome | StoredOutcome, attempts: Sequence[Attempt]) -> dict[s
         "seconds": round(ended.seconds, 6),
         "ended_by": ended.ended_by.value,
         "phase": ended.phase.value,
+        "stream_mode": ended.plan.stream_mode.value if ended.plan.stream else None,
+        "ungated": ended.ungated,
         "attempts": [attempt_json(attempt) for attempt in attempts],
     }
 
@@ -87,8 +92,8 @@ def decision_json(decision: Accept | Exhausted | None) -> dict[str, Any] | None:
 
 
 def attempt_json(attempt: Attempt) -> dict[str, Any]:
-    """One attempt, without its text."""
-    failure = attempt.failure
+    """One attempt, without its text; tool calls by their tools' names."""
+    failure, answer = attempt.failure, attempt.answer
     return {
         "id": attempt.id,
         "tier": attempt.tier,
@@ -99,7 +104,10 @@ def attempt_json(attempt: Attempt) -> dict[str, Any]:
         "cost_nanousd": attempt.cost_nanousd,
         "price": None if attempt.price is None else attempt.price.source,
         "usage": usage_json(attempt.usage),
-        "finish": None if attempt.answer is None else attempt.answer.finish.value,
+        "finish": None if answer is None else answer.finish.value,
+        "dialect": None if answer is None else answer.dialect or None,
+        "tool_calls": called(attempt),
+        "salvaged": None if answer is None else answer.salvaged or None,
         "failure": None
         if failure is None
         else {"fault": failure.fault.value, "message": failure.message, "status": failure.status},
@@ -107,6 +115,22 @@ def attempt_json(attempt: Attempt) -> dict[str, Any]:
         "phase": attempt.phase.value,
         "verdicts": [verdict_json(verdict) for verdict in attempt.verdicts],
         "losses": list(attempt.losses),
+    }
+
+
+def called(attempt: Attempt) -> list[str]:
+    """The tools that its answer calls, by name; "?" for one that the caller did not offer."""
+    calls = () if attempt.answer is None else attempt.answer.tool_calls
+    return [".".join(filter(None, (call.namespace, call.name))) or "?" for call in calls]
+
+
+def call_json(call: ToolCall) -> dict[str, Any]:
+    """One tool call whole. The arguments are JSON text, or the free text of a custom tool."""
+    return {
+        "id": call.id,
+        "name": call.name,
+        "namespace": call.namespace,
+        "arguments": call.arguments,
     }
 
 
@@ -123,10 +147,14 @@ def usage_json(usage: Usage) -> dict[str, Any]:
 
 
 def verdict_json(verdict: Verdict) -> dict[str, Any]:
-    """One verdict; ``passed`` is true, false, or null for an abstention."""
+    """One verdict; ``passed`` is true, false, or null for an abstention.
+
+    ``vacuous``: it passed because there was nothing to judge.
+    """
     return {
         "verifier": verdict.verifier,
         "passed": PASSED[verdict.status],
+        "vacuous": verdict.vacuous,
         "reason": verdict.reason,
         "trust": verdict.trust.value,
         "score": verdict.score,
@@ -191,8 +219,9 @@ def _fault(plan: Plan, attempt: Attempt) -> str:
         for v in attempt.verdicts
         if v.status is not Status.PASSED and _weighs(checks.get(v.verifier), v)
     ]
-    if wrong:
-        return f"Its answer was turned down ({', '.join(wrong)})"
+    if wrong or attempt.aborted:
+        what = "broken off" if attempt.aborted else "turned down"
+        return f"Its answer was {what}" + (f" ({', '.join(wrong)})" if wrong else "")
     scores = [v for v in attempt.verdicts if v.score is not None]
     doubt = min(scores, key=lambda v: v.score or 0.0, default=None)
     if doubt is not None and (doubt.score or 0.0) < plan.min_confidence:

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from rung.core.engine import Accept, Action, Call, Exhausted, Verify, next_action
+from rung.core.engine import Accept, Action, Call, Exhausted, Release, Verify, next_action
+from rung.core.evidence import votes
 from rung.core.outcome import Outcome
-from rung.core.plan import Excluded, OnExhausted, Plan, Step
+from rung.core.parts import Message, Role, Text, Tool, ToolCall
+from rung.core.plan import TOOL_CALLS, Excluded, OnExhausted, Plan, Step, StreamMode
 from rung.core.types import (
     Answer,
     Attempt,
@@ -21,14 +23,11 @@ from rung.core.types import (
     History,
     Kind,
     Lane,
-    Message,
     Need,
     Phase,
     Price,
     Request,
-    Role,
     Status,
-    Text,
     Trust,
     Usage,
     UsageSource,
@@ -40,12 +39,14 @@ TIERS = ("tiny", "middle", "large")
 CHECKS = (
     Check("not_empty", Weight.IMPLIED),
     Check("json_schema", Weight.REQUIRED),
+    Check(TOOL_CALLS, Weight.REQUIRED),
     Check("pytest", Weight.REQUIRED),
     Check("logprobs", Weight.SIGNAL),
 )
 WORDS = st.sampled_from(
     ["", "yes", "Yes.", "no", "42", '{"a": 1}', "\ud800\x00", "naïve \U0001f600"]
 )
+TOOLS = (Tool("search"), Tool("search", namespace="files"), Tool("\ud800"))
 SECONDS = st.floats(0, 20, allow_subnormal=False)
 COSTS = st.integers(0, 10**12)
 
@@ -57,11 +58,11 @@ def plans(draw) -> Plan:
     steps = []
     for tier in TIERS[: draw(st.integers(1, 3))]:
         samples = draw(st.integers(1, 3))
-        votes = samples > 1 and not any(check.weight is Weight.REQUIRED for check in checks)
+        voted = samples > 1 and not any(check.weight is Weight.REQUIRED for check in checks)
         steps.append(
             Step(
                 tier,
-                (*checks, Check("agreement", Weight.SIGNAL)) if votes else checks,
+                (*checks, Check("agreement", Weight.SIGNAL)) if voted else checks,
                 worst_cost_nanousd=draw(COSTS),
                 timeout_seconds=draw(st.floats(0.1, 60)),
                 retries=draw(st.integers(0, 1)),
@@ -73,6 +74,7 @@ def plans(draw) -> Plan:
         ladder=draw(st.sampled_from(["default", "cheap"])),
         steps=tuple(steps),
         stream=draw(st.booleans()),
+        stream_mode=draw(st.sampled_from(StreamMode)),
         cost_cap_nanousd=draw(st.none() | COSTS),
         deadline_seconds=draw(st.none() | st.floats(0.5, 60)),
         on_exhausted=draw(st.sampled_from(OnExhausted)),
@@ -101,7 +103,27 @@ def usages(draw) -> Usage:
 
 
 @st.composite
-def _attempts(draw, call: Call, name: str, began: float) -> Attempt:
+def tool_calls(draw) -> ToolCall:
+    """A call of a tool, offered or not, with any arguments."""
+    named = draw(st.sampled_from([("search", ""), ("search", "files"), ("\ud800", ""), ("no", "")]))
+    return ToolCall(draw(WORDS), named[0], draw(WORDS), named[1], custom=draw(st.booleans()))
+
+
+@st.composite
+def answers(draw, *, calls: bool) -> Answer:
+    """What a tier said, with tool calls where ``calls`` allows them."""
+    return Answer(
+        draw(WORDS),
+        draw(st.sampled_from(Finish)),
+        draw(st.sampled_from(["", "llama", "gpt-6-luna"])),
+        tool_calls=tuple(draw(st.lists(tool_calls(), max_size=2))) if calls else (),
+        dialect=draw(st.sampled_from(["", "chat", "messages"])),
+        salvaged=draw(st.sampled_from(["", "hermes"])),
+    )
+
+
+@st.composite
+def _attempts(draw, plan: Plan, call: Call, name: str, began: float) -> Attempt:
     seconds = draw(SECONDS)
     attempt = Attempt(
         id=name,
@@ -114,13 +136,13 @@ def _attempts(draw, call: Call, name: str, began: float) -> Attempt:
         price=draw(st.none() | st.just(Price("local")) | st.builds(Price, WORDS, COSTS, COSTS)),
         load_seconds=draw(st.floats(0, 1)),
         first_token_seconds=draw(st.none() | st.floats(0, 1)),
-        released=call.release and draw(st.booleans()),
+        released=call.release is not Release.NOTHING and draw(st.booleans()),
         losses=tuple(draw(st.lists(WORDS, max_size=2))),
     )
     if draw(st.integers(0, 3)):
-        finish = draw(st.sampled_from(Finish))
-        model = draw(st.sampled_from(["", "llama", "gpt-6-luna"]))
-        return replace(attempt, answer=Answer(draw(WORDS), finish, model))
+        answer = draw(answers(calls=True))
+        broken_off = bool(call.watched) and not draw(st.integers(0, 4))
+        return replace(attempt, answer=answer, phase=Phase.STREAM if broken_off else Phase.DONE)
     failure = Failure(
         draw(st.sampled_from(Fault)),
         draw(WORDS),
@@ -138,15 +160,16 @@ def _elapsed(history: History) -> float:
 
 @st.composite
 def _verdicts(draw, check: Check, now: float) -> Verdict:
-    seconds = draw(st.floats(0, 1))
+    seconds, status = draw(st.floats(0, 1)), draw(st.sampled_from(Status))
     return Verdict(
         verifier=check.name,
-        status=draw(st.sampled_from(Status)),
+        status=status,
         reason=draw(WORDS),
         trust=draw(st.sampled_from(Trust)),
         score=draw(st.floats(0, 1)) if check.weight is Weight.SIGNAL else None,
         seconds=seconds,
         at=now + seconds,
+        vacuous=status is Status.PASSED and draw(st.booleans()),
     )
 
 
@@ -158,7 +181,7 @@ def _played(draw, plan: Plan, name: str) -> tuple[History, Accept | Exhausted | 
     while patience is None or patience > 0:
         match next_action(plan, history):
             case Call() as call:
-                made = draw(_attempts(call, f"{name}.{len(history)}", _elapsed(history)))
+                made = draw(_attempts(plan, call, f"{name}.{len(history)}", _elapsed(history)))
                 history = (*history, made)
             case Verify(check):
                 verdict = draw(_verdicts(check, _elapsed(history)))
@@ -171,15 +194,17 @@ def _played(draw, plan: Plan, name: str) -> tuple[History, Accept | Exhausted | 
 
 @st.composite
 def requests(draw, name: str) -> Request:
-    """A request of one message from anyone."""
+    """A request of one message from anyone, now and then sent again."""
     return Request(
         id=name,
         dialect="chat",
         messages=(Message(Role.USER, (Text(draw(WORDS)),)),),
         model=draw(st.sampled_from(["rung", "gpt-6-luna"]) | WORDS),
+        tools=draw(st.sampled_from([(), TOOLS[:1], TOOLS])),
         needs=draw(st.frozensets(st.sampled_from(Need))),
         stream=draw(st.booleans()),
         body=draw(st.binary(max_size=20)),
+        resend_of=draw(st.none() | st.sampled_from(["req-000", "req-001", "req-002", "unknown"])),
         directions=Directions(
             project=draw(st.sampled_from([None, "", "alpha", "beta"])),
             lane=draw(st.sampled_from(Lane)),

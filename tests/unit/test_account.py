@@ -8,7 +8,8 @@ from hypothesis import given, settings
 
 from rung.account import outcome_json, reasons, stored_json
 from rung.core.engine import Accept, Exhausted, Exhaustion
-from rung.core.plan import Excluded, OnExhausted, Plan, Step
+from rung.core.parts import Tool, ToolCall
+from rung.core.plan import Excluded, OnExhausted, Plan, Step, StreamMode
 from rung.core.types import (
     Answer,
     Attempt,
@@ -99,6 +100,17 @@ def test_a_required_check_that_cannot_judge_turns_down_too(stored):
         stored, attempt("low", UNSURE), attempt("high", RIGHT), decision=Accept(1, verified=True)
     )
     assert first == "Its answer was turned down (shape abstained), so it climbed to high."
+
+
+@pytest.mark.parametrize(("verdicts", "why"), [((WRONG,), " (shape failed)"), ((), "")])
+def test_an_answer_that_was_broken_off_is_told_as_such(stored, verdicts, why):
+    first, _ = told(
+        stored,
+        attempt("low", *verdicts, phase=Phase.STREAM),
+        attempt("high", RIGHT),
+        decision=Accept(1, verified=True),
+    )
+    assert first == f"Its answer was broken off{why}, so it climbed to high."
 
 
 def test_a_repair_a_retry_and_another_draw_are_told_apart(stored):
@@ -268,6 +280,59 @@ def test_a_caller_who_left_has_neither():
     assert (told["ended_by"], told["phase"]) == ("client", "connect")
 
 
+CALLS = (
+    ToolCall("id-1", "find", '{"x": 1}', "files"),
+    ToolCall("id-2", "made up", "{}"),
+)
+
+
+def calling(**more):
+    """An outcome whose answer calls tools, one offered and one not."""
+    made = outcome()
+    request = replace(made.request, tools=(Tool("find", namespace="files"),), **more)
+    answer = Answer("", tool_calls=CALLS, dialect="ollama", salvaged="hermes")
+    empty = replace(made.attempts[0].verdicts[0], vacuous=True)
+    said = replace(made.attempts[0], answer=answer, verdicts=(empty,), losses=("thinking", "top_k"))
+    plan = replace(made.plan, stream=True, stream_mode=StreamMode.TOOLS)
+    return replace(made, request=request, plan=plan, attempts=(said,))
+
+
+def test_an_outcome_tells_its_tool_calls_whole_and_the_ledger_by_name(stored):
+    told = outcome_json(calling())
+    assert told["tool_calls"][0] == {
+        "id": "id-1",
+        "name": "find",
+        "namespace": "files",
+        "arguments": '{"x": 1}',
+    }
+    assert [call["name"] for call in told["tool_calls"]] == ["find", "made up"]
+    assert told["attempts"][0]["tool_calls"] == ["files.find", "made up"]
+    kept = stored_json(stored(calling()))
+    assert "tool_calls" not in kept
+    assert kept["attempts"][0]["tool_calls"] == ["files.find", "?"]
+
+
+def test_both_accounts_tell_losses_salvage_dialects_stream_mode_and_empty_proof(stored):
+    made = calling(resend_of="first")
+    for told in (outcome_json(made), stored_json(stored(made))):
+        (attempt,) = told["attempts"]
+        assert (told["dialect"], attempt["dialect"]) == ("chat", "ollama")
+        assert (attempt["salvaged"], attempt["losses"]) == ("hermes", ["thinking", "top_k"])
+        assert [verdict["vacuous"] for verdict in attempt["verdicts"]] == [True]
+        assert (told["resend_of"], told["stream_mode"], told["ungated"]) == (
+            "first",
+            "tools",
+            False,
+        )
+
+
+def test_what_is_plain_has_none_of_it():
+    told = outcome_json(outcome())
+    (attempt,) = told["attempts"]
+    assert (told["resend_of"], told["stream_mode"], told["tool_calls"]) == (None, None, [])
+    assert (attempt["dialect"], attempt["salvaged"], attempt["tool_calls"]) == (None, None, [])
+
+
 @settings(max_examples=60, deadline=None)
 @given(made=outcomes())
 def test_both_accounts_are_json_and_agree(stored, made):
@@ -275,11 +340,15 @@ def test_both_accounts_are_json_and_agree(stored, made):
     alive, kept = outcome_json(made), stored_json(found)
     json.dumps(alive)
     json.dumps(kept, allow_nan=False)
-    for key in ("ladder", "tier", "verified", "cost_nanousd", "cost_usd", "ended_by", "phase"):
+    same = ("ladder", "tier", "verified", "cost_nanousd", "cost_usd", "ended_by", "phase")
+    for key in (*same, "dialect", "resend_of", "stream_mode", "ungated"):
         assert alive[key] == kept[key]
     assert len(alive["attempts"]) == len(kept["attempts"])
     for one, other in zip(alive["attempts"], kept["attempts"], strict=True):
-        assert one["usage"] == other["usage"]
+        for key in ("usage", "dialect", "salvaged"):
+            assert one[key] == other[key]
+        assert len(one["tool_calls"]) == len(other["tool_calls"])
+        assert [v["vacuous"] for v in one["verdicts"]] == [v["vacuous"] for v in other["verdicts"]]
         assert [v["passed"] for v in one["verdicts"]] == [v["passed"] for v in other["verdicts"]]
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from rung.core.engine import Accept, Exhausted, Exhaustion
 from rung.core.errors import RequestError
 from rung.core.money import from_usd
+from rung.core.plan import TOOL_CALLS, Step, StreamMode
 from rung.core.stats import quantile
 from rung.core.types import (
     Check,
@@ -28,7 +29,8 @@ from rung.core.types import (
     Weight,
 )
 from rung.ledger import Ledger
-from rung.ledger.bill import BillBy, bill, to_json
+from rung.ledger.bill import BillBy, Fidelity, bill, to_json
+from rung.ledger.resends import Resend, replaced
 from support.outcomes import books, outcome
 
 REQUEST_KEYS = [BillBy.PROJECT, BillBy.LANE, BillBy.DAY, BillBy.LADDER]
@@ -51,6 +53,22 @@ def filled(factory, made):
     return ledger
 
 
+def standing(made):
+    """Those that count: of requests that repeat one another, the newest repetition."""
+    families = {one.request.id: {one.request.id} for one in made}
+    for one in made:
+        if first := one.request.resend_of:
+            joined = families[one.request.id] | families.get(first, {first})
+            families |= dict.fromkeys(joined, joined)
+    found = []
+    for family in {frozenset(family) for family in families.values()}:
+        rows = [one for one in made if one.request.id in family]
+        again = [one for one in rows if one.request.resend_of]
+        found.append(max(again or rows, key=lambda one: (one.started_unix, one.request.id)))
+        assert again or len(rows) == 1
+    return found, families
+
+
 # ------------------------------------------------------------------ the sums
 
 
@@ -63,7 +81,8 @@ def test_the_bill_is_the_sum_of_the_ledger_to_the_nano_dollar(tmp_path_factory, 
         models = bill(ledger, by=BillBy.MODEL).lines
         split = [bill(ledger, by=by).lines for by in REQUEST_KEYS]
     spent = sum(attempt.cost_nanousd for one in made for attempt in one.attempts)
-    assert total.requests == len(made)
+    count = len(standing(made)[0])
+    assert (total.requests, total.resent) == (count, len(made) - count)
     assert total.spend.spend_nanousd == spent
     for attempt_lines in (tiers, models):
         assert sum(line.spend.spend_nanousd for line in attempt_lines) == spent
@@ -71,19 +90,24 @@ def test_the_bill_is_the_sum_of_the_ledger_to_the_nano_dollar(tmp_path_factory, 
         assert sum(line.served.hits for line in attempt_lines) == total.answered
     assert total.spend.wasted_nanousd == wasted(made)
     for lines in split:
-        assert sum(line.requests for line in lines) == len(made)
+        assert sum(line.requests for line in lines) == count
+        assert sum(line.resent for line in lines) == len(made) - count
         assert sum(line.spend.spend_nanousd for line in lines) == spent
+        assert sum(line.spend.wasted_nanousd for line in lines) == wasted(made)
+        assert sum(line.ungated for line in lines) == total.ungated
+        assert sum(line.fidelity.tool_failures for line in lines) == total.fidelity.tool_failures
         assert sum(line.spend.attempts for line in lines) == total.spend.attempts
         assert sum(line.escalation.hits for line in lines) == total.escalation.hits
         assert sum(line.fallbacks for line in lines) == total.fallbacks
 
 
 def wasted(made):
+    counted, _ = standing(made)
     return sum(
         attempt.cost_nanousd
         for one in made
         for place, attempt in enumerate(one.attempts)
-        if place != one.served
+        if one not in counted or place != one.served
     )
 
 
@@ -93,14 +117,16 @@ def test_every_count_is_what_counting_the_outcomes_gives(tmp_path_factory, made)
     with filled(tmp_path_factory, made) as ledger:
         found = bill(ledger)
     total = found.total
-    answered = [one for one in made if one.served is not None]
+    counted, _ = standing(made)
+    answered = [one for one in counted if one.served is not None]
     assert total.answered == len(answered)
     assert total.verified == sum(one.verified is True for one in answered)
     assert total.unverified == sum(one.verified is not True for one in answered)
     assert total.flagged == sum(one.verified is False for one in answered)
-    assert total.exhausted == sum(isinstance(one.decision, Exhausted) for one in made)
-    assert total.inbox == sum(one.inbox for one in made)
-    below = [one for one in made if one.attempts and one.attempts[0].tier != last_tier(one)]
+    assert total.exhausted == sum(isinstance(one.decision, Exhausted) for one in counted)
+    assert total.inbox == sum(one.inbox for one in counted)
+    assert total.ungated == sum(one.ungated for one in counted)
+    below = [one for one in counted if one.attempts and one.attempts[0].tier != last_tier(one)]
     assert total.escalation.trials == len(below)
     assert total.escalation.hits == sum(one.escalated for one in below)
     assert total.fallbacks == sum(
@@ -108,7 +134,7 @@ def test_every_count_is_what_counting_the_outcomes_gives(tmp_path_factory, made)
         for one in made
         for before, after in zip(one.attempts, one.attempts[1:], strict=False)
     )
-    seconds = [one.seconds for one in made]
+    seconds = [one.seconds for one in counted]
     assert total.median_seconds == pytest.approx(quantile(seconds, 0.5))
     assert total.p90_seconds == pytest.approx(quantile(seconds, 0.9))
     attempts = [attempt for one in made for attempt in one.attempts]
@@ -118,19 +144,35 @@ def test_every_count_is_what_counting_the_outcomes_gives(tmp_path_factory, made)
     assert total.spend.tokens.input == sum(a.usage.input_tokens for a in attempts)
     assert total.spend.tokens.reasoning == sum(a.usage.reasoning_tokens for a in attempts)
     if made:
-        assert total.blended_nanousd == round(Fraction(total.spend.spend_nanousd, len(made)))
-    assert_tiers(found.tiers, made)
+        assert total.blended_nanousd == round(Fraction(total.spend.spend_nanousd, len(counted)))
+    assert total.fidelity == fidelity(attempts)
+    assert_tiers(found.tiers, made, counted)
+
+
+def fidelity(attempts):
+    said = [attempt.answer for attempt in attempts if attempt.answer is not None]
+    return Fidelity(
+        tool_answers=sum(bool(answer.tool_calls) for answer in said),
+        salvaged=sum(bool(answer.salvaged) for answer in said),
+        tool_failures=sum(
+            verdict.verifier == TOOL_CALLS and verdict.status is Status.FAILED
+            for attempt in attempts
+            for verdict in attempt.verdicts
+        ),
+        lossy=sum(bool(attempt.losses) for attempt in attempts),
+    )
 
 
 def last_tier(made):
     return made.plan.steps[-1].tier
 
 
-def assert_tiers(tiers, made):
+def assert_tiers(tiers, made, counted):
     calls = defaultdict(list)
     for one in made:
         for place, attempt in enumerate(one.attempts):
-            calls[attempt.tier].append((attempt, place == one.served))
+            served = one in counted and place == one.served
+            calls[attempt.tier].append((attempt, served))
     assert [line.key for line in tiers] == [
         name for name in ("tiny", "middle", "large") if calls[name]
     ]
@@ -139,7 +181,8 @@ def assert_tiers(tiers, made):
         assert line.spend.attempts == len(attempts)
         assert line.failures == sum(attempt.answer is None for attempt in attempts)
         assert line.served.hits == sum(served for _, served in calls[line.key])
-        assert line.served.trials == len(made)
+        assert line.served.trials == len(counted)
+        assert line.fidelity == fidelity(attempts)
         assert line.passed.hits <= line.passed.trials <= len(attempts) - line.failures
 
 
@@ -148,15 +191,22 @@ def assert_tiers(tiers, made):
 def test_savings_compare_only_requests_whose_baseline_is_known(tmp_path_factory, made):
     with filled(tmp_path_factory, made) as ledger:
         savings = {saving.name: saving for saving in bill(ledger).total.savings}
+    counted, families = standing(made)
+    spent = {
+        one.request.id: sum(
+            row.cost_nanousd for row in made if row.request.id in families[one.request.id]
+        )
+        for one in counted
+    }
     for name in ("requested", "large"):
-        known = [one for one in made if name in one.baselines]
+        known = [one for one in counted if name in one.baselines]
         if not known:
             assert name not in savings
             continue
         saving = savings[name]
         assert saving.requests == len(known)
         assert saving.baseline_nanousd == sum(one.baselines[name] for one in known)
-        assert saving.spend_nanousd == sum(one.cost_nanousd for one in known)
+        assert saving.spend_nanousd == sum(spent[one.request.id] for one in known)
         if saving.baseline_nanousd:
             share = 1 - saving.spend_nanousd / saving.baseline_nanousd
             assert saving.savings == pytest.approx(share)
@@ -169,9 +219,10 @@ def test_a_span_takes_its_start_and_leaves_its_end(tmp_path_factory, made, since
     with filled(tmp_path_factory, made) as ledger:
         found = bill(ledger, since_unix=since, until_unix=until, by=BillBy.LANE)
     within = [one for one in made if since <= one.started_unix < until]
-    assert found.total.requests == len(within)
+    count = sum(since <= one.started_unix < until for one in standing(made)[0])
+    assert (found.total.requests, found.total.resent) == (count, len(within) - count)
     assert found.total.spend.spend_nanousd == sum(one.cost_nanousd for one in within)
-    assert sum(line.requests for line in found.lines) == len(within)
+    assert sum(line.requests for line in found.lines) == count
 
 
 # ------------------------------------------------------------------ by example
@@ -220,6 +271,93 @@ def test_a_refused_answer_is_wasted_spend_an_escalation_and_a_failed_gate(ledger
     assert (tiny.passed.hits, tiny.passed.trials) == (1, 2)
     assert 0.0 < tiny.passed.low < 0.5 < tiny.passed.high < 1.0
     assert (large.passed.hits, large.passed.trials, large.served.hits) == (1, 1, 1)
+
+
+def broken(name):
+    """As far as the ledger knows it was answered, but its caller never got the end."""
+    made = outcome(name, started_unix=100.0, seconds=9.0, baselines={"requested": 1000})
+    return replace(made, attempts=(replace(made.attempts[0], cost_nanousd=30),), verified=None)
+
+
+def again(name, of, at):
+    made = outcome(name, started_unix=at, baselines={"requested": 400})
+    return replace(made, request=replace(made.request, resend_of=of))
+
+
+def test_a_request_sent_again_is_one_request_with_one_baseline_and_the_spend_of_both(ledger):
+    ledger.append_now(broken("a"))
+    ledger.append_now(again("b", "a", 200.0))
+    found = bill(ledger)
+    total = found.total
+    assert (total.requests, total.resent, total.answered, total.verified) == (1, 1, 1, 1)
+    assert (total.spend.attempts, total.spend.spend_nanousd) == (2, 130)
+    assert total.spend.wasted_nanousd == 30
+    assert total.blended_nanousd == 130
+    assert total.median_seconds == 1.0
+    assert total.escalation.trials == 1
+    (saving,) = total.savings
+    assert (saving.requests, saving.baseline_nanousd, saving.spend_nanousd) == (1, 400, 130)
+    assert found.tiers[0].served.value == 1.0
+
+
+def test_however_often_it_is_sent_again_the_newest_repetition_stands_for_all(ledger):
+    ledger.append_now(broken("a"))
+    ledger.append_now(again("b", "a", 200.0))
+    ledger.append_now(again("d", "b", 400.0))
+    ledger.append_now(replace(again("c", "a", 300.0), verified=False))
+    total = bill(ledger).total
+    assert (total.requests, total.resent, total.verified) == (1, 3, 1)
+    assert total.savings[0].spend_nanousd == total.spend.spend_nanousd == 330
+
+
+def test_what_a_broken_request_cost_stays_where_and_when_it_was_spent(ledger):
+    ledger.append_now(broken("a"))
+    ledger.append_now(again("b", "a", 200.0))
+    before, after = bill(ledger, until_unix=150.0).total, bill(ledger, since_unix=150.0).total
+    assert (before.requests, before.resent, before.spend.spend_nanousd) == (0, 1, 30)
+    assert (before.blended_nanousd, before.median_seconds, before.savings) == (None, None, ())
+    assert (after.requests, after.resent, after.spend.spend_nanousd) == (1, 0, 100)
+    assert after.savings[0].spend_nanousd == 130
+
+
+def test_a_repetition_of_what_is_not_in_the_ledger_counts_for_itself(ledger):
+    ledger.append_now(again("b", "lost", 200.0))
+    ledger.append_now(again("c", "c", 200.0))
+    total = bill(ledger).total
+    assert (total.requests, total.resent) == (2, 0)
+
+
+def test_a_long_chain_of_repetitions_is_counted_once_and_at_once():
+    chain = [Resend(f"r{n}", f"r{n - 1}", float(n)) for n in range(50_000)]
+    stand_ins = replaced(reversed(chain))
+    assert len(stand_ins) == 50_000
+    assert set(stand_ins.values()) == {"r49999"}
+
+
+def test_a_pass_that_had_nothing_to_judge_counts_for_neither_side(ledger):
+    made = outcome()
+    empty = Verdict("json_schema", Status.PASSED, "no text", at=1.0, vacuous=True)
+    attempt = replace(made.attempts[0], verdicts=(empty,))
+    ledger.append_now(
+        replace(made, attempts=(attempt,), decision=Accept(0, verified=None), verified=None)
+    )
+    assert bill(ledger).tiers[0].passed.trials == 0
+
+
+def test_only_what_left_in_mode_pass_without_a_required_gate_is_ungated(ledger):
+    loose = (Step("tiny", (Check("not_empty", Weight.IMPLIED),)), Step("large"))
+    for name, steps, mode, released in (
+        ("a", loose, StreamMode.PASS, True),
+        ("b", loose, StreamMode.PASS, False),
+        ("c", loose, StreamMode.HOLD, True),
+        ("d", None, StreamMode.PASS, True),
+    ):
+        made = outcome(name)
+        plan = replace(made.plan, stream=True, stream_mode=mode, steps=steps or made.plan.steps)
+        attempts = (replace(made.attempts[0], released=released),)
+        ledger.append_now(replace(made, plan=plan, attempts=attempts))
+    assert bill(ledger).total.ungated == 1
+    assert [one.ungated for one in ledger.recent(4)] == [False, False, False, True]
 
 
 def test_a_fallback_is_no_escalation(ledger):

@@ -1,6 +1,8 @@
 """What the commands that read the ledger and the configuration show."""
 
 import json
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -8,10 +10,13 @@ import pytest
 from rung.cli import bill as bills
 from rung.cli import config as configs
 from rung.cli import doctor as doctors
+from rung.cli import explain as explains
 from rung.cli import inbox
 from rung.core.engine import Exhausted, Exhaustion
 from rung.core.errors import RequestError
-from rung.core.types import Answer, Directions, Message, Role, Status, Text, Verdict
+from rung.core.parts import Image, Message, Role, Text, Tool, ToolCall, ToolResult
+from rung.core.plan import Step, StreamMode
+from rung.core.types import Answer, Directions, Status, Verdict
 from rung.ledger import Ledger
 from rung.ledger.bill import BillBy
 from rung.verifiers import catalogue
@@ -96,6 +101,51 @@ def test_one_that_waits_is_shown_with_every_answer_and_what_was_wrong(path, caps
     assert told["request"]["messages"][0]["role"] == "user"
 
 
+def test_tool_calls_that_wait_are_shown_as_one_would_write_them(path, tmp_path, capsys):
+    asked = (
+        Message(Role.USER, (Text("find it"), Image("image/png", "aGk="))),
+        Message(Role.ASSISTANT, (ToolCall("c1", "find", '{"x": 1}', "files"),)),
+        Message(Role.TOOL, (ToolResult("c1", (Text("no [file]"),)),)),
+    )
+    made = waiting("wait-3", 4 * DAY)
+    answer = Answer("", tool_calls=(ToolCall("c2", "send", "[bold]\x1b[31m"),))
+    made = replace(
+        made,
+        request=replace(made.request, messages=asked),
+        attempts=(replace(made.attempts[0], answer=answer),),
+    )
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        ledger.append_now(made)
+    inbox.show("wait-3", path=path)
+    shown = capsys.readouterr().out
+    for line in ("(image/png)", 'calls files.find({"x": 1})', "result: no [file]"):
+        assert line in shown
+    assert "calls send([bold][31m)" in shown
+    inbox.show("wait-3", path=path, json=True)
+    (told,) = json.loads(capsys.readouterr().out)["answers"]
+    assert told["tool_calls"][0]["name"] == "send"
+
+
+@pytest.mark.parametrize(
+    ("call", "shown"),
+    [
+        ({"type": "function", "function": {"name": "find", "arguments": "{}"}}, "calls find({})"),
+        ({"no": "call"}, "calls {'no': 'call'}"),
+        ("words", "calls words"),
+    ],
+)
+def test_tool_calls_as_older_versions_kept_them_are_shown(path, tmp_path, capsys, call, shown):
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection:
+        (answers,) = connection.execute(
+            "SELECT answers_json FROM inbox WHERE request_id = 'wait-1'"
+        ).fetchone()
+        old = [answer | {"tool_calls": [call]} for answer in json.loads(answers)]
+        connection.execute("UPDATE inbox SET answers_json = ?", (json.dumps(old),))
+        connection.commit()
+    inbox.show("wait-1", path=path)
+    assert shown in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", ["req-0", "nothing-like-it"])
 def test_what_never_waited_is_not_shown(path, name):
     with pytest.raises(RequestError):
@@ -137,6 +187,95 @@ def test_the_bill_by_project_names_each(path, capsys):
     counts = {line["key"]: line["requests"] for line in told["lines"]}
     assert (counts.pop("one"), counts.pop("two")) == (1, 2)
     assert list(counts.values()) == [2]
+
+
+def test_the_bill_tells_what_is_out_of_the_ordinary_only_where_there_is_any(path, tmp_path, capsys):
+    oddities = ("sent again", "tool calls", "lost in translation", "passed un-gated")
+    bills.bill(path=path)
+    shown = capsys.readouterr().out
+    assert not any(oddity in shown for oddity in oddities)
+    total = billed(capsys, path)["total"]
+    counted = ("resent", "tool_answers", "salvaged", "tool_failures", "lossy", "ungated")
+    assert {total[name] for name in counted} == {0}
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        ledger.append_now(calling("call-1"))
+        ledger.append_now(calling("call-2", resend_of="call-1"))
+    bills.bill(path=path)
+    shown = capsys.readouterr().out
+    assert all(oddity in shown for oddity in oddities)
+    assert "2 answers, 2 salvaged from text, 2 rejected" in shown
+    total = billed(capsys, path)["total"]
+    assert [total[name] for name in counted] == [1, 2, 2, 2, 2, 1]
+    assert (total["requests"], total["spend_nanousd"]) == (6, 700)
+
+
+def test_a_span_with_nothing_but_a_broken_request_is_still_a_bill(path, tmp_path, capsys):
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        ledger.append_now(calling("call-1", started_unix=20 * DAY))
+        ledger.append_now(calling("call-2", started_unix=21 * DAY, resend_of="call-1"))
+    bills.bill(path=path, since="1970-01-21", until="1970-01-22")
+    shown = capsys.readouterr().out
+    assert "0, 0 verified" in shown
+    assert "1 broken before, counted once" in shown
+
+
+# ------------------------------------------------------------------ explain
+
+
+def calling(name, started_unix=10 * DAY, **asked):
+    """An outcome that calls a tool, with everything there is to tell about it."""
+    made = outcome(name, started_unix=started_unix)
+    refused = Verdict("tool_calls", Status.FAILED, "no [tool]", at=1.0)
+    empty = Verdict("not_empty", Status.PASSED, "no text", at=1.0, vacuous=True)
+    answer = Answer("", tool_calls=(ToolCall("", "find", "{}"),), dialect="ollama", salvaged="xml")
+    attempt = replace(
+        made.attempts[0],
+        answer=answer,
+        verdicts=(empty, refused),
+        losses=("[top_k]",),
+        released=True,
+    )
+    plan = replace(made.plan, steps=(Step("tiny"),), stream=True, stream_mode=StreamMode.PASS)
+    request = replace(made.request, tools=(Tool("find"),), **asked)
+    return replace(made, request=request, plan=plan, attempts=(attempt,))
+
+
+def test_explain_tells_tool_calls_losses_dialects_and_what_had_nothing_to_judge(
+    path, tmp_path, capsys
+):
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        ledger.append_now(calling("call-1", resend_of="req-0"))
+    explains.explain("call-1", path=path)
+    shown = capsys.readouterr().out
+    for words in (
+        "by chat",
+        "sent again after the stream of req-0 broke",
+        "stream mode pass",
+        "left un-gated",
+        "tiny was asked in ollama:",
+        "called find, salvaged from text (xml)",
+        "left out [top_k]",
+        "- not_empty: no text (nothing to judge)",
+        "tool_calls: no [tool]",
+    ):
+        assert words in shown
+    explains.explain("call-1", path=path, json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert told["attempts"][0]["tool_calls"] == ["find"]
+
+
+def test_explain_says_none_of_it_of_a_plain_request(path, capsys):
+    explains.explain("req-0", path=path)
+    shown = capsys.readouterr().out
+    for words in (
+        "sent again",
+        "stream mode",
+        "un-gated",
+        "called",
+        "left out",
+        "nothing to judge",
+    ):
+        assert words not in shown
 
 
 # ------------------------------------------------------------------ configuration

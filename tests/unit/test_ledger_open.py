@@ -1,5 +1,6 @@
 """Opening: each way a file can be wrong is told with its place and its fix; a new one is quick."""
 
+import json
 import os
 import re
 import sqlite3
@@ -7,14 +8,23 @@ import stat
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from alembic import command, op
+from alembic.config import Config
+from sqlalchemy import create_engine
 
+from rung.core.engine import Accept
 from rung.core.errors import LedgerError
+from rung.core.plan import StreamMode
+from rung.core.types import Answer
 from rung.ledger import Ledger, schema
+from rung.ledger.bill import Fidelity, bill
 from rung.ledger.statements import render
-from support.outcomes import outcome
+from support.outcomes import actions, outcome
 
 
 @pytest.fixture
@@ -50,6 +60,7 @@ def test_the_migrations_make_the_same_database_as_the_tables(tmp_path, path):
     at_base(migrated)
     Ledger.open(migrated).close()
     assert described(made) == described(migrated)
+    assert len(described(made)[0]) == 8
 
 
 def at_base(path):
@@ -68,7 +79,6 @@ def described(path):
         rows = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
         version = connection.execute("SELECT version_num FROM alembic_version").fetchall()
     described = {(kind, name): clauses(sql or "") for kind, name, sql in rows if "auto" not in name}
-    assert len(described) == 7
     return described, version
 
 
@@ -91,8 +101,6 @@ def test_a_failed_migration_leaves_the_file_as_it_was(path, monkeypatch):
     def broken(*_args, **_kwargs):
         raise sqlite3.OperationalError("no more")
 
-    from alembic import op
-
     monkeypatch.setattr(op, "create_index", broken)
     with pytest.raises(LedgerError, match="no more"):
         Ledger.open(path)
@@ -109,6 +117,190 @@ def test_an_old_ledger_is_migrated_even_by_a_reader_and_keeps_working(path):
     with Ledger.open(path, create=False) as ledger:
         ledger.append_now(outcome())
         assert ledger.find("last").request.id == "req-1"
+
+
+# ------------------------------------------------------------------ files of older versions
+
+
+FIRST_REQUEST = {
+    "id": "old-1",
+    "started_unix": 1_700_000_000.0,
+    "seconds": 2.0,
+    "lane": "interactive",
+    "ladder": "default",
+    "dialect": "chat",
+    "requested_model": "rung",
+    "streamed": 1,
+    "body_sha256": "0" * 64,
+    "body_bytes": 100,
+    "input_tokens_estimate": 25,
+    "needs": "images,tools",
+    "plan_json": json.dumps(
+        {
+            "ladder": "default",
+            "steps": [
+                {
+                    "tier": "tiny",
+                    "checks": [{"name": "json_schema", "weight": "required"}],
+                    "worst_cost_nanousd": 0,
+                    "timeout_seconds": 120.0,
+                    "retries": 1,
+                    "repairs": 0,
+                    "samples": 1,
+                }
+            ],
+            "stream": True,
+            "cost_cap_nanousd": None,
+            "deadline_seconds": None,
+            "on_exhausted": "inbox",
+            "min_confidence": 0.5,
+            "max_wait_seconds": 5.0,
+            "seed": 0,
+            "excluded": [],
+        }
+    ),
+    "steps": 1,
+    "decision": "accept",
+    "decision_index": 0,
+    "served_attempt": 0,
+    "verified": 1,
+    "escalated": 0,
+    "cost_nanousd": 100,
+    "ended_by": "upstream",
+    "phase": "done",
+    "inbox": 1,
+    "rung_version": "0.1.0",
+}
+FIRST_ATTEMPT = {
+    "request_id": "old-1",
+    "position": 0,
+    "id": "old-1.0",
+    "tier": "tiny",
+    "step": 0,
+    "model": "llama",
+    "kind": "first",
+    "started_at": 0.0,
+    "ended_at": 1.0,
+    "load_seconds": 0.0,
+    "finish": "stop",
+    "answer_sha256": sha256(b"words:yes").hexdigest(),
+    "answer_bytes": 4,
+    "gates": "passed",
+    "input_tokens": 10,
+    "output_tokens": 5,
+    "cache_read_tokens": 0,
+    "cache_write_tokens": 0,
+    "reasoning_tokens": 0,
+    "usage_source": "provider",
+    "cost_nanousd": 100,
+    "ended_by": "upstream",
+    "phase": "done",
+    "released": 0,
+    "losses_json": "[]",
+}
+FIRST_VERDICT = {
+    "request_id": "old-1",
+    "attempt_position": 0,
+    "position": 0,
+    "verifier": "json_schema",
+    "weight": "required",
+    "status": "passed",
+    "reason": "valid",
+    "trust": "data",
+    "seconds": 0.0,
+    "at": 1.0,
+}
+FIRST_IN_INBOX = {
+    "request_id": "old-1",
+    "created_unix": 1_700_000_002.0,
+    "state": "open",
+    "request_json": '{"messages": [], "schema": null, "model": "rung"}',
+    "answers_json": "[]",
+}
+
+
+@pytest.fixture
+def first(path):
+    """A ledger as the first version made it, with a request of that time."""
+    at_base(path)
+    config = Config()
+    config.set_main_option("script_location", str(schema.MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    engine.dispose()
+    with closing(sqlite3.connect(path)) as connection:
+        insert_first(connection)
+        connection.commit()
+    return path
+
+
+def insert_first(connection, name="old-1"):
+    """The rows as a process of the first version writes them."""
+    rows = {
+        "requests": FIRST_REQUEST | {"id": name},
+        "attempts": FIRST_ATTEMPT | {"request_id": name, "id": f"{name}.0"},
+        "verdicts": FIRST_VERDICT | {"request_id": name},
+        "inbox": FIRST_IN_INBOX | {"request_id": name},
+    }
+    for table, row in rows.items():
+        named = ", ".join(f":{column}" for column in row)
+        connection.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({named})", row)
+
+
+def test_a_ledger_of_the_first_version_is_read_as_it_was_written(first):
+    with Ledger.open(first, create=False) as ledger:
+        stored = ledger.find("old-1")
+        assert ledger.inbox_entry("old-1").item.state == "open"
+    assert stored.plan.stream_mode is StreamMode.HOLD
+    assert (stored.request.resend_of, stored.ungated) == (None, False)
+    assert stored.decision == Accept(0, verified=True)
+    assert actions(stored.plan, stored.history)[-1] == stored.decision
+    (attempt,) = stored.history
+    assert (attempt.answer.tool_calls, attempt.answer.salvaged, attempt.losses) == ((), "", ())
+    assert [verdict.vacuous for verdict in attempt.verdicts] == [False]
+
+
+def test_hashes_of_the_first_version_still_agree_with_the_same_words(first):
+    with Ledger.open(first) as ledger:
+        made = outcome("new-1")
+        said = replace(made.attempts[0], answer=Answer("Yes.", model="llama"))
+        ledger.append_now(replace(made, attempts=(said,)))
+        (old,), (new,) = ledger.find("old-1").history, ledger.find("new-1").history
+    assert old.answer == new.answer
+
+
+def test_the_bill_adds_requests_of_the_first_version_to_new_ones(first):
+    with Ledger.open(first) as ledger:
+        ledger.append_now(outcome("new-1"))
+        total = bill(ledger).total
+    assert (total.requests, total.verified, total.spend.spend_nanousd) == (2, 2, 200)
+    assert (total.resent, total.ungated, total.fidelity) == (0, 0, Fidelity())
+
+
+def test_a_process_of_the_first_version_that_still_writes_goes_on_writing(first):
+    with Ledger.open(first) as ledger, closing(sqlite3.connect(first)) as old:
+        insert_first(old, "old-2")
+        old.commit()
+        assert ledger.find("old-2").history[0].answer.tool_calls == ()
+
+
+def test_a_ledger_of_the_first_version_is_left_as_it_was_where_a_migration_fails(
+    first, monkeypatch
+):
+    def broken(*_args, **_kwargs):
+        raise sqlite3.OperationalError("no more")
+
+    before = described(first)
+    monkeypatch.setattr(op, "create_index", broken)
+    with pytest.raises(LedgerError, match="no more"):
+        Ledger.open(first)
+    assert described(first) == before
+    monkeypatch.undo()
+    with Ledger.open(first) as ledger:
+        assert ledger.find("last").request.id == "old-1"
 
 
 def test_neither_alembic_nor_sqlalchemy_is_imported_to_open_write_and_read(path):

@@ -5,27 +5,18 @@ import hashlib
 import itertools
 import signal
 import threading
-from dataclasses import replace
+from dataclasses import asdict, replace
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rung.core.engine import Accept
 from rung.core.errors import LedgerError, RequestError
-from rung.core.types import (
-    Answer,
-    Directions,
-    Failure,
-    Fault,
-    Message,
-    Opaque,
-    Role,
-    Status,
-    Text,
-    Usage,
-    UsageSource,
-    Verdict,
-)
+from rung.core.parts import Message, Opaque, Role, Text, Tool, ToolCall
+from rung.core.saying import said
+from rung.core.types import Answer, Directions, Failure, Fault, Status, Usage, UsageSource, Verdict
 from rung.core.vote import canonical
 from rung.ledger import Ledger, writer
 from rung.ledger.codec import clean
@@ -67,7 +58,7 @@ def test_an_outcome_comes_back_as_it_was_but_for_its_texts(shared, drawn):
     shared.append_now(made)
     stored = shared.find(made.request.id)
     assert stored.plan == plain_plan(made.plan)
-    assert stored.history == tuple(plain_attempt(attempt) for attempt in made.attempts)
+    assert stored.history == tuple(plain_attempt(made.request, each) for each in made.attempts)
     assert (stored.decision, stored.served, stored.verified) == (
         made.decision,
         made.served,
@@ -77,6 +68,8 @@ def test_an_outcome_comes_back_as_it_was_but_for_its_texts(shared, drawn):
     assert stored.cost_nanousd == made.cost_nanousd
     assert stored.escalated == made.escalated
     assert stored.inbox == made.inbox
+    assert stored.ungated == made.ungated
+    assert stored.request.resend_of == made.request.resend_of
     assert (stored.started_unix, stored.seconds) == (made.started_unix, made.seconds)
     assert stored.request.needs == made.request.needs
     assert stored.request.lane == made.request.directions.lane
@@ -102,11 +95,13 @@ def json_clean(text):
     return text.replace("\ud800", "\ufffd")
 
 
-def plain_attempt(attempt):
+def plain_attempt(request, attempt):
     answer, failure, price = attempt.answer, attempt.failure, attempt.price
     if answer is not None:
-        said = canonical(answer.text).encode("utf-8", "surrogatepass")
-        answer = replace(answer, text=f"sha256:{hashlib.sha256(said).hexdigest()}")
+        text = said(answer) if answer.tool_calls else answer.text
+        digest = hashlib.sha256(canonical(text).encode("utf-8", "surrogatepass")).hexdigest()
+        calls = tuple(plain_call(request, call) for call in answer.tool_calls)
+        answer = replace(answer, text=f"sha256:{digest}", tool_calls=calls)
     return replace(
         attempt,
         answer=answer,
@@ -115,6 +110,12 @@ def plain_attempt(attempt):
         verdicts=tuple(replace(v, reason=clean(v.reason)) for v in attempt.verdicts),
         losses=tuple(json_clean(loss) for loss in attempt.losses),
     )
+
+
+def plain_call(request, call):
+    if any((tool.name, tool.namespace) == (call.name, call.namespace) for tool in request.tools):
+        return ToolCall("", json_clean(call.name), "", call.namespace)
+    return ToolCall("", "", "")
 
 
 @given(made=books(most=4))
@@ -138,6 +139,78 @@ def test_no_word_of_a_request_or_an_answer_is_stored(ledger):
     assert b'{"a": 1}' not in on_disk
 
 
+def answering(made, *answers):
+    """``made`` with other answers, each an attempt of its own."""
+    attempts = (
+        replace(made.attempts[0], id=f"{made.request.id}.{n}", answer=answer)
+        for n, answer in enumerate(answers)
+    )
+    return replace(made, attempts=tuple(attempts))
+
+
+def calling(name, arguments, **more):
+    return Answer("", tool_calls=(ToolCall("id-1", name, arguments, **more),))
+
+
+def test_of_a_tool_call_only_the_name_of_a_tool_that_was_offered_is_stored(ledger):
+    made = outcome()
+    request = replace(made.request, tools=(Tool("find", namespace="files"), Tool("send")))
+    calls = (
+        ToolCall("secret-id", "find", '{"secret": 1}', "files"),
+        ToolCall("x", "secret_words", "{}"),
+        ToolCall("x", "send", "", "files"),
+    )
+    made = answering(replace(made, request=request), Answer("", tool_calls=calls, salvaged="xml"))
+    ledger.append_now(made)
+    (attempt,) = ledger.find("req-1").history
+    names = [(call.namespace, call.name) for call in attempt.answer.tool_calls]
+    assert names == [("files", "find"), ("", ""), ("", "")]
+    assert attempt.answer.salvaged == "xml"
+    ledger.close()
+    on_disk = b"".join(path.read_bytes() for path in ledger.path.parent.iterdir())
+    assert b"secret" not in on_disk
+
+
+def test_words_that_look_like_a_hash_are_hashed_like_any_others(ledger):
+    ledger.append_now(answering(outcome(), Answer("sha256:my own words")))
+    assert "my own words" not in ledger.find("last").history[0].answer.text
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "agree"),
+    [
+        (calling("a", '{"x": 1, "y": [2]}'), calling("a", '{"y":[2.0],"x":1}'), True),
+        (calling("a", "{}"), calling("b", "{}"), False),
+        (calling("a", '{"x": 1}'), calling("a", '{"x": 2}'), False),
+        (calling("a", '{"x": "A"}'), calling("a", '{"x": "a"}'), False),
+        (calling("a", "{}"), calling("a", "{}", namespace="n"), False),
+        (calling("a", "{}"), Answer(""), False),
+        (calling("a", '"x"'), calling("a", "x"), False),
+        (calling("a", "1.0", custom=True), calling("a", "1", custom=True), False),
+        (calling("a", "broken {"), calling("a", "broken {"), True),
+        (calling("a", "[" * 100_000), calling("a", "]"), False),
+        (calling("a", '"\ud800"'), calling("a", '"\ud801"'), False),
+        (Answer("Yes."), Answer("yes"), True),
+    ],
+)
+def test_answers_agree_in_the_ledger_when_text_and_tool_calls_do(ledger, one, other, agree):
+    ledger.append_now(answering(outcome(), one, other))
+    first, second = ledger.find("last").history
+    assert (first.answer.text == second.answer.text) is agree
+
+
+def test_a_proof_that_judged_nothing_replays_as_none(ledger):
+    made = outcome()
+    empty = replace(made.attempts[0].verdicts[0], vacuous=True)
+    attempt = replace(made.attempts[0], verdicts=(empty,))
+    ledger.append_now(
+        replace(made, attempts=(attempt,), decision=Accept(0, verified=None), verified=None)
+    )
+    stored = ledger.find("last")
+    assert stored.decision == Accept(0, verified=None)
+    assert actions(stored.plan, stored.history)[-1] == stored.decision
+
+
 def test_the_inbox_keeps_the_question_and_the_answers_for_a_human(ledger):
     ledger.append_now(outcome(inbox=True, served=None, verified=None))
     (item,) = ledger.inbox_items()
@@ -149,6 +222,17 @@ def test_the_inbox_keeps_the_question_and_the_answers_for_a_human(ledger):
     assert "the secret question" in asked
     assert '{\\"a\\": 1}' in answers
     assert "json_schema" in answers
+
+
+def test_the_inbox_keeps_tool_calls_whole(ledger):
+    call = ToolCall("id-1", "find", '{"x": 1}', "files")
+    made = answering(
+        outcome(inbox=True, served=None, verified=None), Answer("", tool_calls=(call,))
+    )
+    ledger.append_now(made)
+    (answer,) = ledger.inbox_entry("last").answers
+    (kept,) = answer["tool_calls"]
+    assert kept == asdict(call)
 
 
 # ------------------------------------------------------------------ hostile rows
@@ -166,21 +250,45 @@ def test_lone_surrogates_and_nul_anywhere_do_not_keep_an_outcome_out(ledger):
     made = outcome()
     attempt = replace(
         made.attempts[0],
-        answer=Answer(bad, model=bad, refusal=bad, tool_calls=({bad: bad},)),
+        answer=Answer(
+            bad,
+            model=bad,
+            refusal=bad,
+            tool_calls=(ToolCall(bad, bad, bad, bad),),
+            dialect=bad,
+            salvaged=bad,
+        ),
         verdicts=(Verdict("json_schema", Status.FAILED, bad),),
         losses=(bad,),
     )
     failed = replace(attempt, id="x", answer=None, failure=Failure(Fault.INTERNAL, bad))
     message = Message(Role.USER, (Text(bad), Opaque("image_url", {"url": bad})))
     request = replace(
-        made.request, model=bad, messages=(message,), directions=Directions(project=bad)
+        made.request,
+        model=bad,
+        messages=(message,),
+        tools=(Tool(bad, namespace=bad),),
+        resend_of=bad,
+        directions=Directions(project=bad),
     )
     ledger.append_now(
         replace(made, request=request, attempts=(attempt, failed), baselines={bad: 1}, inbox=True)
     )
     stored = ledger.find("req-1")
     assert stored.request.model == "a\ufffdb␀c"
+    assert stored.request.resend_of == "a\ufffdb␀c"
     assert stored.history[0].verdicts[0].reason == "a\ufffdb␀c"
+    assert stored.history[0].answer.salvaged == "a\ufffdb␀c"
+    assert stored.history[0].answer.tool_calls[0].name == "a\ufffdb\x00c"
+
+
+def test_bytes_that_are_no_utf8_inside_of_a_kept_value_do_not_keep_an_outcome_out(ledger):
+    kept = Opaque("thinking", msgspec.Raw(b'"\xff\xfe"'))
+    made = outcome(inbox=True)
+    request = replace(made.request, messages=(Message(Role.USER, (kept,)),))
+    ledger.append_now(replace(made, request=request))
+    (message,) = ledger.inbox_entry("last").request["messages"]
+    assert message["parts"][0]["raw"] == "\ufffd\ufffd"
 
 
 def test_times_that_are_no_numbers_and_absurd_counters_do_not_keep_an_outcome_out(ledger):

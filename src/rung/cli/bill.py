@@ -24,7 +24,7 @@ from rung.cli.output import (
 )
 from rung.cli.settings import ConfigPath, Json, load, open_ledger
 from rung.core.errors import RequestError
-from rung.ledger.bill import Bill, BillBy, RequestLine, Spend, TierLine, to_json
+from rung.ledger.bill import Bill, BillBy, Fidelity, RequestLine, Spend, TierLine, to_json
 from rung.ledger.bill import bill as add_up
 
 SPAN = re.compile(r"^(\d{1,6})([smhdw])$")
@@ -45,7 +45,8 @@ def bill(
 ) -> None:
     """Show what was spent, where, what it would have cost without a cascade, and what was wasted.
 
-    Every amount is the exact sum of the ledger's rows, failed attempts included.
+    Every amount is the exact sum of the ledger's rows, failed attempts included. A request that was
+    sent again because its stream broke counts once, by its last outcome, with the spend of all.
 
     """
     now = time.time()
@@ -78,7 +79,7 @@ def moment(text: str, now: float) -> float:
 def show_bill(made: Bill, to: Console) -> None:
     """The bill for people."""
     total = made.total
-    if not total.requests:
+    if not total.requests + total.resent:
         to.print('No requests yet. Try `rung demo`, or `rung ask "..."`.')
         return
     to.print(_tiers(made.tiers))
@@ -129,7 +130,28 @@ def _figures(total: RequestLine) -> list[tuple[str, str]]:
         figures.append(("", f"(the same tokens, over {each.requests} requests)"))
     if spend.estimated.hits:
         figures.append(("token counts", f"{share(spend.estimated)} of calls estimated"))
-    return figures
+    return [*figures, *_oddities(total)]
+
+
+def _oddities(total: RequestLine) -> list[tuple[str, str]]:
+    """What most bills do not have, and only those that have it show."""
+    lossy, tools = total.fidelity.lossy, _tools(total.fidelity)
+    shown = [
+        ("sent again", f"{total.resent} broken before, counted once", total.resent),
+        ("tool calls", tools, tools),
+        ("lost in translation", f"{lossy} calls left something out", lossy),
+        ("passed un-gated", f"{total.ungated} of {total.requests} requests", total.ungated),
+    ]
+    return [(label, value) for label, value, there in shown if there]
+
+
+def _tools(fidelity: Fidelity) -> str:
+    counts = [
+        (fidelity.tool_answers, "answers"),
+        (fidelity.salvaged, "salvaged from text"),
+        (fidelity.tool_failures, "rejected"),
+    ]
+    return ", ".join(f"{count} {word}" for count, word in counts if count)
 
 
 def _lines(made: Bill) -> object:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
-from rung.account import KINDS, reasons, stored_json
-from rung.cli.output import NOTHING, SIGN, console, money, one_line, print_json, seconds
+from rung.account import KINDS, called, reasons, stored_json
+from rung.cli.output import NOTHING, console, money, one_line, print_json, seconds, sign
 from rung.cli.settings import ConfigPath, Json, load, open_ledger
 from rung.core.types import Attempt, UsageSource
 from rung.ledger import StoredOutcome
@@ -39,30 +39,47 @@ def _head(found: StoredOutcome, to: Console) -> None:
     to.print(f"[bold]{request.id}[/]  {when}  {one_line(request.project or '')}")
     asked = f", asked for {one_line(request.model)}" if request.model else ""
     to.print(f"{request.body_bytes} bytes by {one_line(request.dialect)}{asked}")
+    if request.resend_of is not None:
+        to.print(f"sent again after the stream of {one_line(request.resend_of)} broke")
     tiers = " -> ".join(step.tier for step in found.plan.steps) or "no tier"
-    to.print(f"plan {one_line(found.plan.ladder)}: {one_line(tiers, 200)}")
+    stream = f", stream mode {found.plan.stream_mode.value}" if found.plan.stream else ""
+    to.print(f"plan {one_line(found.plan.ladder)}: {one_line(tiers, 200)}{stream}")
+    if found.ungated:
+        to.print("[yellow]Its bytes left un-gated, as that mode asks.[/]")
     for each in found.plan.excluded:
         to.print(f"  not on it: {one_line(each.tier)} ({one_line(each.why, 200)})")
 
 
 def _attempt(place: int, attempt: Attempt, to: Console) -> None:
-    usage = attempt.usage
+    usage, answer = attempt.usage, attempt.answer
+    dialect = f" in {one_line(answer.dialect)}" if answer is not None and answer.dialect else ""
     counted = " (estimated)" if usage.source is UsageSource.ESTIMATED else ""
     load = f", of it {seconds(attempt.load_seconds)} loading" if attempt.load_seconds else ""
     to.print()
     to.print(
-        f"{place}. [bold]{one_line(attempt.tier)}[/] was {KINDS[attempt.kind]}: "
+        f"{place}. [bold]{one_line(attempt.tier)}[/] was {KINDS[attempt.kind]}{dialect}: "
         f"{usage.input_tokens} tokens in, {usage.output_tokens} out{counted}, "
         f"{seconds(attempt.seconds)}{load}, {money(attempt.cost_nanousd)}"
     )
     if attempt.failure is not None:
         to.print(f"   [red]![/] {one_line(attempt.failure.message, 300)}")
+    if tools := called(attempt):
+        to.print(f"   called {one_line(', '.join(tools), 300)}{_salvaged(attempt)}")
+    if attempt.losses:
+        to.print(f"   [yellow]left out[/] {one_line(', '.join(attempt.losses), 300)}")
     for verdict in attempt.verdicts:
         score = "" if verdict.score is None else f" (score {verdict.score:.2f})"
+        nothing = " (nothing to judge)" if verdict.vacuous else ""
         to.print(
-            f"   {SIGN[verdict.status]} {one_line(verdict.verifier)}: "
-            f"{one_line(verdict.reason, 300)}{score}"
+            f"   {sign(verdict.status, vacuous=verdict.vacuous)} {one_line(verdict.verifier)}: "
+            f"{one_line(verdict.reason, 300)}{score}{nothing}"
         )
+
+
+def _salvaged(attempt: Attempt) -> str:
+    """Where the model wrote its calls as text: in what notation."""
+    notation = "" if attempt.answer is None else attempt.answer.salvaged
+    return f", salvaged from text ({one_line(notation)})" if notation else ""
 
 
 def _foot(found: StoredOutcome, to: Console) -> None:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from rung.cli.output import SIGN, console, one_line, plain, print_json, table
+from rung.cli.output import console, one_line, plain, print_json, sign, table
 from rung.cli.settings import ConfigPath, Json, load, open_ledger
 from rung.core.types import Status
 
@@ -48,16 +48,39 @@ def show(id: str = "last", /, *, path: ConfigPath = None, json: Json = False) ->
         to.print(f"[dim]{one_line(message['role'])}[/]  {plain(_text(message))}")
     for answer in entry.answers:
         to.print(f"\n[bold]{one_line(answer['tier'])}[/]  {plain(answer['text'], 2000)}")
+        for call in answer["tool_calls"]:
+            to.print(f"  calls {plain(_call(call), 2000)}")
         for verdict in answer["verdicts"]:
             if verdict["status"] != Status.PASSED:
-                sign = SIGN[Status(verdict["status"])]
                 said = one_line(verdict["reason"], 300)
-                to.print(f"  {sign} {one_line(verdict['verifier'])}: {said}")
+                shown = sign(Status(verdict["status"]))
+                to.print(f"  {shown} {one_line(verdict['verifier'])}: {said}")
 
 
 def _text(message: dict[str, Any]) -> str:
-    parts = (part.get("text", f"({part.get('kind')})") for part in message["parts"])
-    return "\n".join(parts)
+    return "\n".join(_part(part) for part in message["parts"])
+
+
+def _part(part: dict[str, Any]) -> str:
+    """One part for people. What it is shows in its fields: rows name no types."""
+    if "text" in part:
+        return str(part["text"])
+    if "arguments" in part:
+        return f"calls {_call(part)}"
+    if "parts" in part:
+        return f"result: {_text(part)}"
+    return f"({part.get('kind') or part.get('media_type') or 'a file'})"
+
+
+def _call(call: Any) -> str:
+    """A tool call as one would write it. Older rows hold whatever the provider sent for one."""
+    match call:
+        case {"function": {"name": name, "arguments": arguments}}:
+            return f"{name}({arguments})"
+        case {"namespace": str(namespace), "name": name, "arguments": arguments}:
+            return f"{namespace}.{name}({arguments})" if namespace else f"{name}({arguments})"
+        case _:
+            return str(call)
 
 
 def _when(unix: float) -> str:

@@ -17,6 +17,7 @@ from rung.core.types import Status
 
 SIGN = {Status.PASSED: "[green]✓[/]", Status.FAILED: "[red]✗[/]", Status.ABSTAINED: "[yellow]?[/]"}
 NOTHING = "-"
+VACUOUS = "[dim]-[/]"
 STRIPPED = dict.fromkeys(
     (*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 )
@@ -78,6 +79,11 @@ def table(title: str, columns: Iterable[tuple[str, str]]) -> Table:
     for heading, justify in columns:
         made.add_column(heading, justify="right" if justify == "right" else "left", no_wrap=True)
     return made
+
+
+def sign(status: Status, *, vacuous: bool = False) -> str:
+    """A verdict's sign; a pass that had nothing to judge gets none of its green."""
+    return VACUOUS if vacuous else SIGN[status]
 
 
 def percent(rate: Rate) -> str:

@@ -31,5 +31,6 @@ def serve(*, host: str | None = None, port: Port = None, path: ConfigPath = None
         said = console(err=True)
         said.print(f"rung listens at [bold]{url}[/]  ({one_line(whence)}: {one_line(tiers)})")
         said.print(f"  OpenAI clients: base_url = {url}/v1, model = rung")
+        said.print(f"  Anthropic clients, Claude Code: ANTHROPIC_BASE_URL={url}")
 
     listen(found, host=host, port=port, ready=ready)

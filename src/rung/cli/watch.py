@@ -10,8 +10,8 @@ from rich.console import Console
 from rung.assemble import Assembly
 from rung.cli.output import SIGN, one_line, seconds
 from rung.core.engine import Accept, Action, Call, Exhausted, Verify
+from rung.core.growth import Delta
 from rung.core.types import Attempt, History, Kind, Status
-from rung.providers.base import Delta
 
 WHY = {
     Kind.FIRST: "asking",

@@ -2,11 +2,15 @@
 
 Every amount is an exact integer of nano-dollars, summed by the database from the rows themselves:
 the bill equals the ledger to the last digit.
+
+A request that was sent again because its stream broke is one request: its newest repetition stands
+for it, with its outcome, its time and its baseline. What the others cost is spent, and wasted,
+where and when it was spent.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from fractions import Fraction
 from typing import Any
@@ -55,8 +59,26 @@ class Spend:
 
 
 @dataclass(frozen=True, slots=True)
+class Fidelity:
+    """How tool calls and requests came through in a set of attempts.
+
+    ``tool_answers`` called tools; ``salvaged`` is how many of them wrote their calls as text.
+    ``tool_failures`` counts answers whose calls the gate on them rejected, ``lossy`` attempts whose
+    dialect could not carry all of the request.
+    """
+
+    tool_answers: int = 0
+    salvaged: int = 0
+    tool_failures: int = 0
+    lossy: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Saving:
-    """One baseline against the spend of those requests, and only those, for which it is known."""
+    """One baseline against the spend of those requests, and only those, for which it is known.
+
+    The spend of a request that was sent again is that of all its repetitions.
+    """
 
     name: str
     requests: int
@@ -83,18 +105,23 @@ class RequestLine:
     ``verified`` and ``unverified`` are the answered ones with and without a proof; ``flagged``,
     part of the unverified, were served in spite of a failed check. ``exhausted`` counts those that
     no tier passed, answered or not. ``escalation`` is among requests that began below the top of
-    their plan. ``fallbacks`` counts calls of another tier because of an error.
+    their plan. ``fallbacks`` counts calls of another tier because of an error. ``resent`` are the
+    ledger's further requests, for which a repetition stands. ``ungated`` ones let bytes go that
+    nothing held back, as their stream's mode asked.
     """
 
     key: str | None
     requests: int
+    resent: int
     answered: int
     verified: int
     unverified: int
     flagged: int
     exhausted: int
     inbox: int
+    ungated: int
     spend: Spend
+    fidelity: Fidelity
     escalation: Rate
     fallbacks: int
     median_seconds: float | None
@@ -117,6 +144,7 @@ class TierLine:
 
     key: str | None
     spend: Spend
+    fidelity: Fidelity
     failures: int
     served: Rate
     passed: Rate
@@ -187,13 +215,16 @@ def _request_line(line: RequestLine) -> dict[str, Any]:
     return {
         "key": line.key,
         "requests": line.requests,
+        "resent": line.resent,
         "answered": line.answered,
         "verified": line.verified,
         "unverified": line.unverified,
         "flagged": line.flagged,
         "exhausted": line.exhausted,
         "inbox": line.inbox,
+        "ungated": line.ungated,
         **_spend(line.spend),
+        **asdict(line.fidelity),
         **_money("blended", line.blended_nanousd),
         "escalation": _rate(line.escalation),
         "fallbacks": line.fallbacks,
@@ -207,6 +238,7 @@ def _tier_line(line: TierLine) -> dict[str, Any]:
     return {
         "key": line.key,
         **_spend(line.spend),
+        **asdict(line.fidelity),
         "failures": line.failures,
         "served": _rate(line.served),
         "passed": _rate(line.passed),

@@ -21,14 +21,10 @@ import msgspec
 from rung.core.engine import Accept, Exhausted
 from rung.core.features import features
 from rung.core.outcome import Outcome
+from rung.core.parts import Tool
 from rung.core.plan import Step
-from rung.core.types import (
-    Answer,
-    Attempt,
-    Failure,
-    Status,
-    Weight,
-)
+from rung.core.saying import said
+from rung.core.types import Answer, Attempt, Failure, History, Request, Status, Weight
 from rung.core.vote import canonical
 
 MOST_COUNT: Final = 10**12
@@ -38,6 +34,18 @@ HASH_PREFIX: Final = "sha256:"
 """Begins the text of a stored answer: two such texts are equal exactly when the answers agreed."""
 
 Row = Mapping[str, Any]
+
+ToolName = tuple[str, str]
+"""A tool's name and its namespace; both are empty for one that the caller did not offer."""
+
+NO_LOSSES: Final = "[]"
+
+_OTHER: Final[ToolName] = ("", "")
+_NO_ANSWER: Final[dict[str, Any]] = {
+    **dict.fromkeys(("model", "finish", "answer_sha256", "answer_bytes")),
+    **dict.fromkeys(("dialect", "called_json", "salvaged")),
+    "tool_calls": 0,
+}
 
 _encoder = msgspec.json.Encoder(enc_hook=str)
 
@@ -65,11 +73,13 @@ def encode(outcome: Outcome) -> Rows:
     """The rows of one outcome."""
     rows = Rows(requests=[_request_row(outcome)])
     name = clean(outcome.request.id)
+    offered = _offered(outcome.request, outcome.attempts)
     steps = {step.tier: (index, step) for index, step in enumerate(outcome.plan.steps)}
     for position, attempt in enumerate(outcome.attempts):
         index, step = steps.get(attempt.tier, (None, None))
         place = {"request_id": name, "position": position, "step": index}
-        rows.attempts.append(_attempt_row(attempt) | place | {"gates": _gates(attempt, step)})
+        told = _attempt_row(attempt) | _answer_columns(attempt.answer, offered)
+        rows.attempts.append(told | place | {"gates": _gates(attempt, step)})
         rows.verdicts.extend(_verdict_rows(attempt, step, name, position))
     for baseline, cost in outcome.baselines.items():
         rows.baselines.append({"request_id": name, "name": clean(baseline), "cost_nanousd": cost})
@@ -109,6 +119,8 @@ def _request_row(outcome: Outcome) -> Row:
         "phase": outcome.phase.value,
         "inbox": outcome.inbox,
         "rung_version": rung_version(),
+        "resend_of": _optional(request.resend_of),
+        "ungated": outcome.ungated,
     }
 
 
@@ -123,64 +135,77 @@ def _chosen(decision: Accept | Exhausted | None) -> int | None:
 
 
 def _gates(attempt: Attempt, step: Step | None) -> str | None:
-    """What the gates said together, None where they could not: none there, not run, abstained."""
+    """What the gates said together, None where they could not: none there, not run, abstained.
+
+    Those that found nothing to judge have no say.
+    """
     if attempt.answer is None or step is None:
         return None
-    said = {verdict.verifier: verdict.status for verdict in attempt.verdicts}
-    gates = [check for check in step.checks if check.weight is not Weight.SIGNAL]
-    if any(said.get(check.name) is Status.FAILED for check in gates):
+    vacuous = {verdict.verifier for verdict in attempt.verdicts if verdict.vacuous}
+    given = {verdict.verifier: verdict.status for verdict in attempt.verdicts}
+    gates = [c for c in step.checks if c.weight is not Weight.SIGNAL and c.name not in vacuous]
+    if any(given.get(check.name) is Status.FAILED for check in gates):
         return "failed"
     required = [check for check in gates if check.weight is Weight.REQUIRED]
-    if any(said.get(check.name) is not Status.PASSED for check in required):
+    if any(given.get(check.name) is not Status.PASSED for check in required):
         return None
-    return "passed" if any(said.get(check.name) is Status.PASSED for check in gates) else None
+    return "passed" if any(given.get(check.name) is Status.PASSED for check in gates) else None
 
 
 def _attempt_row(attempt: Attempt) -> dict[str, Any]:
     usage = attempt.usage
-    return (
-        _answer_columns(attempt.answer)
-        | _failure_columns(attempt.failure)
-        | {
-            "id": clean(attempt.id),
-            "tier": clean(attempt.tier),
-            "kind": attempt.kind.value,
-            "started_at": _number(attempt.started_at) or 0.0,
-            "ended_at": _number(attempt.ended_at) or 0.0,
-            "load_seconds": _number(attempt.load_seconds) or 0.0,
-            "first_token_seconds": _number(attempt.first_token_seconds),
-            "input_tokens": _count(usage.input_tokens),
-            "output_tokens": _count(usage.output_tokens),
-            "cache_read_tokens": _count(usage.cache_read_tokens),
-            "cache_write_tokens": _count(usage.cache_write_tokens),
-            "reasoning_tokens": _count(usage.reasoning_tokens),
-            "usage_source": usage.source.value,
-            "cost_nanousd": attempt.cost_nanousd,
-            "price_source": None if attempt.price is None else clean(attempt.price.source),
-            "price_json": None if attempt.price is None else _json(attempt.price),
-            "ended_by": attempt.ended_by.value,
-            "phase": attempt.phase.value,
-            "released": attempt.released,
-            "losses_json": _json(attempt.losses),
-        }
-    )
+    return _failure_columns(attempt.failure) | {
+        "id": clean(attempt.id),
+        "tier": clean(attempt.tier),
+        "kind": attempt.kind.value,
+        "started_at": _number(attempt.started_at) or 0.0,
+        "ended_at": _number(attempt.ended_at) or 0.0,
+        "load_seconds": _number(attempt.load_seconds) or 0.0,
+        "first_token_seconds": _number(attempt.first_token_seconds),
+        "input_tokens": _count(usage.input_tokens),
+        "output_tokens": _count(usage.output_tokens),
+        "cache_read_tokens": _count(usage.cache_read_tokens),
+        "cache_write_tokens": _count(usage.cache_write_tokens),
+        "reasoning_tokens": _count(usage.reasoning_tokens),
+        "usage_source": usage.source.value,
+        "cost_nanousd": attempt.cost_nanousd,
+        "price_source": None if attempt.price is None else clean(attempt.price.source),
+        "price_json": None if attempt.price is None else _json(attempt.price),
+        "ended_by": attempt.ended_by.value,
+        "phase": attempt.phase.value,
+        "released": attempt.released,
+        "losses_json": _json(attempt.losses) if attempt.losses else NO_LOSSES,
+    }
 
 
-def _answer_columns(answer: Answer | None) -> dict[str, Any]:
+def _answer_columns(answer: Answer | None, offered: frozenset[ToolName]) -> dict[str, Any]:
     if answer is None:
-        return dict.fromkeys(("model", "finish", "answer_sha256", "answer_bytes"))
+        return _NO_ANSWER
+    calls = [(call.name, call.namespace) for call in answer.tool_calls]
     return {
         "model": clean(answer.model),
         "finish": answer.finish.value,
         "answer_sha256": _hash_of(answer),
         "answer_bytes": len(answer.text.encode("utf-8", "surrogatepass")),
+        "dialect": clean(answer.dialect) or None,
+        "tool_calls": len(calls),
+        "called_json": _json([each if each in offered else _OTHER for each in calls])
+        if calls
+        else None,
+        "salvaged": clean(answer.salvaged) or None,
     }
 
 
 def _hash_of(answer: Answer) -> str:
-    if answer.text.startswith(HASH_PREFIX):  # read from a ledger: already a hash
-        return answer.text.removeprefix(HASH_PREFIX)
-    return sha256(canonical(answer.text).encode("utf-8", "surrogatepass")).hexdigest()
+    return sha256(canonical(said(answer)).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _offered(request: Request, attempts: History) -> frozenset[ToolName]:
+    """The caller's own tools. What else a model calls is its own words, which are not kept."""
+    if not any(attempt.answer and attempt.answer.tool_calls for attempt in attempts):
+        return frozenset()
+    tools = (tool for tool in request.tools if isinstance(tool, Tool))
+    return frozenset((tool.name, tool.namespace) for tool in tools)
 
 
 def _failure_columns(failure: Failure | None) -> dict[str, Any]:
@@ -213,6 +238,7 @@ def _verdict_rows(
             "score": _number(verdict.score),
             "seconds": _number(verdict.seconds) or 0.0,
             "at": _number(verdict.at) or 0.0,
+            "vacuous": verdict.vacuous,
         }
 
 
@@ -226,6 +252,7 @@ def _inbox_row(outcome: Outcome, request_id: str) -> Row:
             "text": attempt.answer.text,
             "refusal": attempt.answer.refusal,
             "tool_calls": attempt.answer.tool_calls,
+            "salvaged": attempt.answer.salvaged,
             "verdicts": attempt.verdicts,
         }
         for attempt in outcome.attempts
@@ -270,7 +297,8 @@ def _number(value: float | None) -> float | None:
 
 def _json(value: object) -> str:
     try:
-        return _encoder.encode(value).decode()
+        # Values kept as their own bytes need not be UTF-8.
+        return _encoder.encode(value).decode("utf-8", "replace")
     except UnicodeEncodeError:
         plain = msgspec.to_builtins(value, enc_hook=str)
         return clean(json.dumps(plain, ensure_ascii=False))

@@ -26,6 +26,8 @@ CREATE TABLE requests (
 	phase VARCHAR NOT NULL,
 	inbox BOOLEAN NOT NULL,
 	rung_version VARCHAR NOT NULL,
+	resend_of VARCHAR,
+	ungated BOOLEAN DEFAULT 0 NOT NULL,
 	PRIMARY KEY (id),
 	CONSTRAINT lane_is_known CHECK (lane IN ('interactive', 'background', 'batch')),
 	CONSTRAINT decision_is_known CHECK (decision IN ('accept', 'exhausted')),
@@ -38,6 +40,9 @@ CREATE TABLE requests (
 	CONSTRAINT served_attempt_not_negative CHECK (served_attempt >= 0),
 	CONSTRAINT cost_nanousd_not_negative CHECK (cost_nanousd >= 0)
 );
+
+-- create requests_by_original
+CREATE INDEX requests_by_original ON requests (resend_of) WHERE resend_of IS NOT NULL;
 
 -- create requests_by_start
 CREATE INDEX requests_by_start ON requests (started_unix);
@@ -76,6 +81,10 @@ CREATE TABLE attempts (
 	phase VARCHAR NOT NULL,
 	released BOOLEAN NOT NULL,
 	losses_json TEXT NOT NULL,
+	dialect TEXT,
+	tool_calls INTEGER DEFAULT 0 NOT NULL,
+	called_json TEXT,
+	salvaged TEXT,
 	PRIMARY KEY (request_id, position),
 	CONSTRAINT kind_is_known CHECK (kind IN ('first', 'retry', 'repair', 'sample')),
 	CONSTRAINT gates_is_known CHECK (gates IN ('passed', 'failed')),
@@ -130,6 +139,7 @@ CREATE TABLE verdicts (
 	score FLOAT,
 	seconds FLOAT NOT NULL,
 	at FLOAT NOT NULL,
+	vacuous BOOLEAN DEFAULT 0 NOT NULL,
 	PRIMARY KEY (request_id, attempt_position, position),
 	FOREIGN KEY(request_id, attempt_position) REFERENCES attempts (request_id, position) ON DELETE CASCADE,
 	CONSTRAINT weight_is_known CHECK (weight IN ('required', 'implied', 'signal')),
@@ -140,10 +150,10 @@ CREATE TABLE verdicts (
  WITHOUT ROWID;
 
 -- insert requests
-INSERT INTO requests (id, started_unix, seconds, project, lane, ladder, dialect, requested_model, streamed, body_sha256, body_bytes, input_tokens_estimate, needs, plan_json, steps, decision, decision_reason, decision_index, served_attempt, verified, escalated, cost_nanousd, ended_by, phase, inbox, rung_version) VALUES (:id, :started_unix, :seconds, :project, :lane, :ladder, :dialect, :requested_model, :streamed, :body_sha256, :body_bytes, :input_tokens_estimate, :needs, :plan_json, :steps, :decision, :decision_reason, :decision_index, :served_attempt, :verified, :escalated, :cost_nanousd, :ended_by, :phase, :inbox, :rung_version);
+INSERT INTO requests (id, started_unix, seconds, project, lane, ladder, dialect, requested_model, streamed, body_sha256, body_bytes, input_tokens_estimate, needs, plan_json, steps, decision, decision_reason, decision_index, served_attempt, verified, escalated, cost_nanousd, ended_by, phase, inbox, rung_version, resend_of, ungated) VALUES (:id, :started_unix, :seconds, :project, :lane, :ladder, :dialect, :requested_model, :streamed, :body_sha256, :body_bytes, :input_tokens_estimate, :needs, :plan_json, :steps, :decision, :decision_reason, :decision_index, :served_attempt, :verified, :escalated, :cost_nanousd, :ended_by, :phase, :inbox, :rung_version, :resend_of, :ungated);
 
 -- insert attempts
-INSERT INTO attempts (request_id, position, id, tier, step, model, kind, started_at, ended_at, load_seconds, first_token_seconds, failure_fault, failure_message, failure_status, retry_after_seconds, finish, answer_sha256, answer_bytes, gates, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, usage_source, cost_nanousd, price_source, price_json, ended_by, phase, released, losses_json) VALUES (:request_id, :position, :id, :tier, :step, :model, :kind, :started_at, :ended_at, :load_seconds, :first_token_seconds, :failure_fault, :failure_message, :failure_status, :retry_after_seconds, :finish, :answer_sha256, :answer_bytes, :gates, :input_tokens, :output_tokens, :cache_read_tokens, :cache_write_tokens, :reasoning_tokens, :usage_source, :cost_nanousd, :price_source, :price_json, :ended_by, :phase, :released, :losses_json);
+INSERT INTO attempts (request_id, position, id, tier, step, model, kind, started_at, ended_at, load_seconds, first_token_seconds, failure_fault, failure_message, failure_status, retry_after_seconds, finish, answer_sha256, answer_bytes, gates, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, usage_source, cost_nanousd, price_source, price_json, ended_by, phase, released, losses_json, dialect, tool_calls, called_json, salvaged) VALUES (:request_id, :position, :id, :tier, :step, :model, :kind, :started_at, :ended_at, :load_seconds, :first_token_seconds, :failure_fault, :failure_message, :failure_status, :retry_after_seconds, :finish, :answer_sha256, :answer_bytes, :gates, :input_tokens, :output_tokens, :cache_read_tokens, :cache_write_tokens, :reasoning_tokens, :usage_source, :cost_nanousd, :price_source, :price_json, :ended_by, :phase, :released, :losses_json, :dialect, :tool_calls, :called_json, :salvaged);
 
 -- insert baselines
 INSERT INTO baselines (request_id, name, cost_nanousd) VALUES (:request_id, :name, :cost_nanousd);
@@ -152,22 +162,22 @@ INSERT INTO baselines (request_id, name, cost_nanousd) VALUES (:request_id, :nam
 INSERT INTO inbox (request_id, created_unix, state, request_json, answers_json) VALUES (:request_id, :created_unix, :state, :request_json, :answers_json);
 
 -- insert verdicts
-INSERT INTO verdicts (request_id, attempt_position, position, verifier, weight, status, reason, trust, score, seconds, at) VALUES (:request_id, :attempt_position, :position, :verifier, :weight, :status, :reason, :trust, :score, :seconds, :at);
+INSERT INTO verdicts (request_id, attempt_position, position, verifier, weight, status, reason, trust, score, seconds, at, vacuous) VALUES (:request_id, :attempt_position, :position, :verifier, :weight, :status, :reason, :trust, :score, :seconds, :at, :vacuous);
 
 -- requests of
-SELECT requests.id, requests.started_unix, requests.seconds, requests.project, requests.lane, requests.ladder, requests.dialect, requests.requested_model, requests.streamed, requests.body_sha256, requests.body_bytes, requests.input_tokens_estimate, requests.needs, requests.plan_json, requests.steps, requests.decision, requests.decision_reason, requests.decision_index, requests.served_attempt, requests.verified, requests.escalated, requests.cost_nanousd, requests.ended_by, requests.phase, requests.inbox, requests.rung_version
+SELECT requests.id, requests.started_unix, requests.seconds, requests.project, requests.lane, requests.ladder, requests.dialect, requests.requested_model, requests.streamed, requests.body_sha256, requests.body_bytes, requests.input_tokens_estimate, requests.needs, requests.plan_json, requests.steps, requests.decision, requests.decision_reason, requests.decision_index, requests.served_attempt, requests.verified, requests.escalated, requests.cost_nanousd, requests.ended_by, requests.phase, requests.inbox, requests.rung_version, requests.resend_of, requests.ungated
 FROM requests
 WHERE requests.id IN (SELECT anon_1.value
 FROM json_each(:ids) AS anon_1) ORDER BY requests.id;
 
 -- attempts of
-SELECT attempts.request_id, attempts.position, attempts.id, attempts.tier, attempts.step, attempts.model, attempts.kind, attempts.started_at, attempts.ended_at, attempts.load_seconds, attempts.first_token_seconds, attempts.failure_fault, attempts.failure_message, attempts.failure_status, attempts.retry_after_seconds, attempts.finish, attempts.answer_sha256, attempts.answer_bytes, attempts.gates, attempts.input_tokens, attempts.output_tokens, attempts.cache_read_tokens, attempts.cache_write_tokens, attempts.reasoning_tokens, attempts.usage_source, attempts.cost_nanousd, attempts.price_source, attempts.price_json, attempts.ended_by, attempts.phase, attempts.released, attempts.losses_json
+SELECT attempts.request_id, attempts.position, attempts.id, attempts.tier, attempts.step, attempts.model, attempts.kind, attempts.started_at, attempts.ended_at, attempts.load_seconds, attempts.first_token_seconds, attempts.failure_fault, attempts.failure_message, attempts.failure_status, attempts.retry_after_seconds, attempts.finish, attempts.answer_sha256, attempts.answer_bytes, attempts.gates, attempts.input_tokens, attempts.output_tokens, attempts.cache_read_tokens, attempts.cache_write_tokens, attempts.reasoning_tokens, attempts.usage_source, attempts.cost_nanousd, attempts.price_source, attempts.price_json, attempts.ended_by, attempts.phase, attempts.released, attempts.losses_json, attempts.dialect, attempts.tool_calls, attempts.called_json, attempts.salvaged
 FROM attempts
 WHERE attempts.request_id IN (SELECT anon_1.value
 FROM json_each(:ids) AS anon_1) ORDER BY attempts.request_id, attempts.position;
 
 -- verdicts of
-SELECT verdicts.request_id, verdicts.attempt_position, verdicts.position, verdicts.verifier, verdicts.weight, verdicts.status, verdicts.reason, verdicts.trust, verdicts.score, verdicts.seconds, verdicts.at
+SELECT verdicts.request_id, verdicts.attempt_position, verdicts.position, verdicts.verifier, verdicts.weight, verdicts.status, verdicts.reason, verdicts.trust, verdicts.score, verdicts.seconds, verdicts.at, verdicts.vacuous
 FROM verdicts
 WHERE verdicts.request_id IN (SELECT anon_1.value
 FROM json_each(:ids) AS anon_1) ORDER BY verdicts.request_id, verdicts.attempt_position, verdicts.position;

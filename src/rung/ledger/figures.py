@@ -6,26 +6,43 @@ by a constant for the total, so that the total and its parts come from the same 
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Integer, Select, and_, case, cast, func, null, or_, select
+from sqlalchemy import (
+    Integer,
+    Select,
+    String,
+    and_,
+    bindparam,
+    case,
+    cast,
+    column,
+    func,
+    null,
+    or_,
+    select,
+)
 from sqlalchemy.sql.elements import ColumnElement
 
 from rung.core.errors import RequestError
+from rung.core.plan import TOOL_CALLS
 from rung.core.stats import rate
-from rung.core.types import UsageSource
-from rung.ledger.bill import BillBy, RequestLine, Saving, Spend, TierLine, Tokens
+from rung.core.types import Status, UsageSource
+from rung.ledger.bill import BillBy, Fidelity, RequestLine, Saving, Spend, TierLine, Tokens
+from rung.ledger.codec import NO_LOSSES
+from rung.ledger.resends import Resend, replaced
 from rung.ledger.statements import with_values
-from rung.ledger.tables import attempts, baselines, requests
+from rung.ledger.tables import attempts, baselines, requests, verdicts
 
 SECONDS_A_DAY = 86_400
 
 _Query = Select[*tuple[Any, ...]]
 
-_r, _a = requests.c, attempts.c
+_r, _a, _v = requests.c, attempts.c, verdicts.c
 
 _ALL: ColumnElement[Any] = null()
 _REQUEST_KEYS: Mapping[BillBy | None, ColumnElement[Any]] = {
@@ -40,7 +57,18 @@ _ATTEMPT_KEYS: Mapping[BillBy, ColumnElement[Any]] = {
     BillBy.MODEL: func.nullif(_a.model, ""),
 }
 
-_served = _a.position == _r.served_attempt
+REPLACED = "replaced"
+"""The parameter that says which request stands for which, as a JSON object."""
+
+_replaced = (
+    func.json_each(bindparam(REPLACED))
+    .table_valued(column("key", String), column("value", String))
+    .alias("replaced")
+)
+_resent = _r.id.in_(select(_replaced.c.key))
+_stands = _r.id.not_in(select(_replaced.c.key))
+
+_served = and_(_stands, _a.position == _r.served_attempt)
 _counted = _a.usage_source != UsageSource.NONE.value
 _joined = attempts.join(requests, _a.request_id == _r.id)
 
@@ -56,7 +84,7 @@ def _sum(
     return func.coalesce(func.sum(counted), 0)
 
 
-_wasted = or_(_r.served_attempt.is_(None), _a.position != _r.served_attempt)
+_wasted = or_(_resent, _r.served_attempt.is_(None), _a.position != _r.served_attempt)
 _SPEND = (
     func.count().label("attempts"),
     _sum(_a.cost_nanousd).label("spend"),
@@ -69,6 +97,9 @@ _SPEND = (
     _sum(_a.reasoning_tokens).label("reasoning"),
     _count(_a.usage_source == UsageSource.ESTIMATED.value).label("estimated"),
     _count(_counted).label("counted"),
+    _count(_a.tool_calls > 0).label("tool_answers"),
+    _count(_a.salvaged.is_not(None)).label("salvaged"),
+    _count(_a.losses_json != NO_LOSSES).label("lossy"),
 )
 
 
@@ -83,6 +114,7 @@ class Figures:
         baseline: str | None,
     ) -> None:
         self._connection = connection
+        self._replaced = json.dumps(replaced(self._resends()))
         self._span: list[ColumnElement[bool]] = []
         if since_unix is not None:
             self._span.append(_r.started_unix >= since_unix)
@@ -97,6 +129,7 @@ class Figures:
         key = _REQUEST_KEYS[by]
         spend, seconds = self._by_key(_spent(), key), self._quantiles(key)
         climbed, fell = self._by_key(_climbed(), key), self._by_key(_fell(), key)
+        refused = self._by_key(_refused(), key)
         savings = self._savings(key)
         for row in self._grouped(_counted_requests(), key):
             found = row["key"]
@@ -105,13 +138,16 @@ class Figures:
             yield RequestLine(
                 key=_shown(by, found),
                 requests=row["requests"],
+                resent=row["resent"],
                 answered=row["answered"],
                 verified=row["verified"],
                 unverified=row["answered"] - row["verified"],
                 flagged=row["flagged"],
                 exhausted=row["exhausted"],
                 inbox=row["inbox"],
+                ungated=row["ungated"],
                 spend=_spend(spend.get(found)),
+                fidelity=_fidelity(spend.get(found), refused.get(found)),
                 escalation=rate(climbed[found]["hits"] if trials else 0, trials),
                 fallbacks=fell[found]["fallbacks"] if found in fell else 0,
                 median_seconds=median,
@@ -122,28 +158,30 @@ class Figures:
     def by_attempt(self, by: BillBy, requests_in_all: int) -> Iterator[TierLine]:
         """A line for each tier, from the lowest step up, or for each model by name."""
         key = _ATTEMPT_KEYS[by]
-        statement = _counted_attempts()
+        statement, refused = _counted_attempts(), self._by_key(_refused(), key)
         if by is BillBy.TIER:
             statement = statement.order_by(func.min(_a.step))
         for row in self._grouped(statement, key):
             yield TierLine(
                 key=row["key"],
                 spend=_spend(row),
+                fidelity=_fidelity(row, refused.get(row["key"])),
                 failures=row["failures"],
                 served=rate(row["served"], requests_in_all),
                 passed=rate(row["passed"], row["judged"]),
             )
 
     def _savings(self, key: ColumnElement[Any]) -> dict[Any, list[Saving]]:
-        known = baselines.join(requests, baselines.c.request_id == _r.id)
+        broken = _spent_on_replaced().subquery()
+        known = baselines.join(requests, and_(baselines.c.request_id == _r.id, _stands))
         statement = (
             select(
                 baselines.c.name,
                 func.count().label("requests"),
                 _sum(baselines.c.cost_nanousd).label("baseline"),
-                _sum(_r.cost_nanousd).label("spend"),
+                _sum(_r.cost_nanousd + func.coalesce(broken.c.cost, 0)).label("spend"),
             )
-            .select_from(known)
+            .select_from(known.outerjoin(broken, broken.c.request_id == _r.id))
             .where(*self._only)
             .group_by(baselines.c.name)
             .order_by(baselines.c.name)
@@ -160,7 +198,7 @@ class Figures:
         last = func.count().over(partition_by=key) - 1
         ranked = (
             select(key.label("key"), _r.seconds, place.label("place"), last.label("last"))
-            .where(*self._span)
+            .where(_stands, *self._span)
             .subquery()
             .c
         )
@@ -177,6 +215,10 @@ class Figures:
             found: (_between(at, lasts[found], 5), _between(at, lasts[found], 9))
             for found, at in places.items()
         }
+
+    def _resends(self) -> Iterator[Resend]:
+        again = select(_r.id, _r.resend_of, _r.started_unix).where(_r.resend_of.is_not(None))
+        return (Resend(*row) for row in self._run(again))
 
     def _must_be_known(self, baseline: str) -> None:
         names = [row["name"] for row in self._run(select(baselines.c.name).distinct())]
@@ -197,20 +239,32 @@ class Figures:
 
     def _run(self, statement: _Query) -> list[sqlite3.Row]:
         text, values = with_values(statement)
+        if REPLACED in values:
+            values[REPLACED] = self._replaced
         return self._connection.execute(text, values).fetchall()
 
 
 def _counted_requests() -> _Query:
-    answered = _r.served_attempt.is_not(None)
+    answered = and_(_stands, _r.served_attempt.is_not(None))
     counted: _Query = select(
-        func.count().label("requests"),
+        _count(_stands).label("requests"),
+        _count(_resent).label("resent"),
         _count(answered).label("answered"),
         _count(and_(answered, _r.verified.is_(True))).label("verified"),
         _count(and_(answered, _r.verified.is_(False))).label("flagged"),
-        _count(_r.decision == "exhausted").label("exhausted"),
-        _count(_r.inbox).label("inbox"),
+        _count(and_(_stands, _r.decision == "exhausted")).label("exhausted"),
+        _count(and_(_stands, _r.inbox)).label("inbox"),
+        _count(and_(_stands, _r.ungated)).label("ungated"),
     )
     return counted.select_from(requests)
+
+
+def _spent_on_replaced() -> _Query:
+    """What the requests cost for which another one stands, by that other one's id."""
+    stand_in = _replaced.c.value.label("request_id")
+    summed: _Query = select(stand_in, func.sum(_r.cost_nanousd).label("cost"))
+    paid = requests.join(_replaced, _replaced.c.key == _r.id)
+    return summed.select_from(paid).group_by(_replaced.c.value)
 
 
 def _counted_attempts() -> _Query:
@@ -230,7 +284,7 @@ def _climbed() -> _Query:
     """Of the requests that began below the top of their plan, those that escalated."""
     below = and_(_a.position == 0, _a.step < _r.steps - 1)
     chosen: _Query = select(func.count().label("trials"), _count(_r.escalated).label("hits"))
-    return chosen.select_from(_joined).where(below)
+    return chosen.select_from(_joined).where(below, _stands)
 
 
 def _fell() -> _Query:
@@ -240,6 +294,25 @@ def _fell() -> _Query:
     moved = and_(_a.answer_sha256.is_(None), later.c.tier != _a.tier)
     chosen: _Query = select(func.count().label("fallbacks"))
     return chosen.select_from(_joined.join(later, following)).where(moved)
+
+
+def _refused() -> _Query:
+    """Answers whose tool calls the gate on them rejected."""
+    about = and_(_v.request_id == _a.request_id, _v.attempt_position == _a.position)
+    failed = and_(_v.verifier == TOOL_CALLS, _v.status == Status.FAILED.value)
+    chosen: _Query = select(func.count().label("tool_failures"))
+    return chosen.select_from(_joined.join(verdicts, about)).where(failed)
+
+
+def _fidelity(row: sqlite3.Row | None, refused: sqlite3.Row | None) -> Fidelity:
+    if row is None:
+        return Fidelity()
+    return Fidelity(
+        tool_answers=row["tool_answers"],
+        salvaged=row["salvaged"],
+        tool_failures=0 if refused is None else refused["tool_failures"],
+        lossy=row["lossy"],
+    )
 
 
 def _spend(row: sqlite3.Row | None) -> Spend:

@@ -36,7 +36,7 @@ class InboxEntry:
     """An item with what a human needs to judge it: the request, and each answer with its verdicts.
 
     ``request`` has ``messages``, ``schema`` and ``model``; each of ``answers`` has ``tier``,
-    ``text`` and ``verdicts``, all as plain JSON values.
+    ``text``, ``tool_calls`` and ``verdicts``, all as plain JSON values.
     """
 
     item: InboxItem

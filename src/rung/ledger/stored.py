@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from rung.core.engine import Accept, Exhausted, Exhaustion
+from rung.core.parts import ToolCall
 from rung.core.plan import Plan
 from rung.core.types import (
     Answer,
@@ -28,10 +29,11 @@ from rung.core.types import (
     UsageSource,
     Verdict,
 )
-from rung.ledger.codec import HASH_PREFIX, Row
+from rung.ledger.codec import HASH_PREFIX, Row, ToolName
 
 _plans = msgspec.json.Decoder(Plan)
 _prices = msgspec.json.Decoder(Price)
+_called = msgspec.json.Decoder(list[ToolName])
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class StoredRequest:
     body_bytes: int
     input_tokens_estimate: int
     needs: frozenset[Need]
+    resend_of: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ class StoredOutcome:
     phase: Phase
     baselines: Mapping[str, int]
     inbox: bool
+    ungated: bool
     rung_version: str
 
 
@@ -97,6 +101,7 @@ def decode(
         phase=Phase(request["phase"]),
         baselines={row["name"]: row["cost_nanousd"] for row in baselines},
         inbox=bool(request["inbox"]),
+        ungated=bool(request["ungated"]),
         rung_version=request["rung_version"],
     )
 
@@ -113,6 +118,7 @@ def _stored_request(row: Row) -> StoredRequest:
         body_bytes=row["body_bytes"],
         input_tokens_estimate=row["input_tokens_estimate"],
         needs=frozenset(Need(need) for need in row["needs"].split(",") if need),
+        resend_of=row["resend_of"],
     )
 
 
@@ -158,8 +164,15 @@ def _attempt(row: Row, verdicts: list[Verdict]) -> Attempt:
 def _answer(row: Row) -> Answer | None:
     if row["answer_sha256"] is None:
         return None
-    text = HASH_PREFIX + row["answer_sha256"]
-    return Answer(text, finish=Finish(row["finish"]), model=row["model"])
+    called = [] if row["called_json"] is None else _called.decode(row["called_json"])
+    return Answer(
+        text=HASH_PREFIX + row["answer_sha256"],
+        finish=Finish(row["finish"]),
+        model=row["model"],
+        tool_calls=tuple(ToolCall("", name, "", namespace) for name, namespace in called),
+        dialect=row["dialect"] or "",
+        salvaged=row["salvaged"] or "",
+    )
 
 
 def _failure(row: Row) -> Failure | None:
@@ -182,4 +195,5 @@ def _verdict(row: Row) -> Verdict:
         score=row["score"],
         seconds=row["seconds"],
         at=row["at"],
+        vacuous=bool(row["vacuous"]),
     )

@@ -1,8 +1,9 @@
 """The ledger's tables: the one source of its schema.
 
 Money is integer nano-dollars, times are seconds, ``*_unix`` counts from 1970 UTC, other ``*_at``
-from the start of the request. No prompt or answer is stored, only hashes and sizes; the inbox alone
-keeps text, since a human has to read it there.
+from the start of the request. No prompt or answer is stored, only hashes and sizes, and of a tool
+call the tool's name where the caller offered it; the inbox alone keeps text, since a human has to
+read it there.
 
 Sets of words that money or proof rests on are checked by the database. Those that grow with every
 provider (faults, phases, finishes) are not: SQLite would have to copy the table for each new word.
@@ -29,6 +30,8 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
+    text,
 )
 
 from rung.core.types import EndedBy, Kind, Lane, Status, Trust, UsageSource, Weight
@@ -74,12 +77,15 @@ requests = Table(
     Column("phase", String, nullable=False),
     Column("inbox", Boolean, nullable=False),
     Column("rung_version", String, nullable=False),
+    Column("resend_of", String),
+    Column("ungated", Boolean, nullable=False, server_default=false()),
     _one_of("lane", Lane),
     _one_of("decision", ("accept", "exhausted")),
     _one_of("ended_by", EndedBy),
     *_not_negative("started_unix", "seconds", "body_bytes", "input_tokens_estimate"),
     *_not_negative("steps", "served_attempt", "cost_nanousd"),
     Index("requests_by_start", "started_unix"),
+    Index("requests_by_original", "resend_of", sqlite_where=text("resend_of IS NOT NULL")),
 )
 
 attempts = Table(
@@ -117,6 +123,10 @@ attempts = Table(
     Column("phase", String, nullable=False),
     Column("released", Boolean, nullable=False),
     Column("losses_json", Text, nullable=False),
+    Column("dialect", Text),
+    Column("tool_calls", Integer, nullable=False, server_default=text("0")),
+    Column("called_json", Text),
+    Column("salvaged", Text),
     _one_of("kind", Kind),
     _one_of("gates", ("passed", "failed")),
     _one_of("usage_source", UsageSource),
@@ -140,6 +150,7 @@ verdicts = Table(
     Column("score", Float),
     Column("seconds", Float, nullable=False),
     Column("at", Float, nullable=False),
+    Column("vacuous", Boolean, nullable=False, server_default=false()),
     ForeignKeyConstraint(
         ["request_id", "attempt_position"],
         ["attempts.request_id", "attempts.position"],
