@@ -10,15 +10,8 @@ import msgspec
 from rung.core.errors import RequestError
 from rung.core.money import from_usd
 from rung.core.nearest import nearest
-from rung.core.types import (
-    Directions,
-    Message,
-    Request,
-    Role,
-    Sampling,
-    SchemaRequest,
-    Text,
-)
+from rung.core.parts import Message, Role, Text
+from rung.core.types import Directions, Request, Sampling, SchemaRequest
 
 Prompt = str | Sequence[Mapping[str, str]]
 

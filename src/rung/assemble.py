@@ -14,19 +14,30 @@ from typing import TYPE_CHECKING, Any
 from rung.config import Config, TierTable
 from rung.core.errors import ConfigError, RungError
 from rung.core.types import Request
-from rung.fittings import READY_MADE, key_variable, policy_of, pricer_of, stays_local, verifier_of
+from rung.fittings import (
+    READY_MADE,
+    embeddings_policy,
+    key_variable,
+    policy_of,
+    pricer_of,
+    stays_local,
+    verifier_of,
+)
+from rung.gates import Gates
 from rung.inspection import problems
 from rung.intake import Baselines, Intake, Parts
 from rung.pricing import PriceBook
 from rung.providers.base import Health, Provider
-from rung.providers.registry import ProviderKind, ProviderRow, lookup
+from rung.providers.registry import ProviderKind, ProviderRow, at_address, lookup
 from rung.runner import Pricer, Tier
 from rung.verifiers.base import Verifier
+from rung.ways import Ways
 
 if TYPE_CHECKING:
     from rung.ledger import Ledger
     from rung.providers.embedded import EmbeddedEngine, EngineSettings
     from rung.providers.http import HttpClient
+    from rung.providers.line import Endpoint
 
 
 @dataclass(slots=True)
@@ -121,20 +132,23 @@ def assemble(
     opened = _open_ledger(config) if ledger else None
     from rung.verifiers.catalogue import agreement, implied
     from rung.verifiers.json_schema import json_schema
+    from rung.verifiers.tool_calls import ToolCalls
 
     def schema_verifier(request: Request) -> Verifier:
         assert request.schema is not None
         return json_schema(request.schema.schema)
 
-    parts = Parts(
-        tiers=tiers,
-        policies=policies,
-        default_ladder=config.default_ladder,
+    gates = Gates(
         configured=verifiers,
-        agreement=agreement(),
-        ladder_checks={name: table.verify for name, table in config.file.ladders.items()},
+        by_ladder={name: table.verify for name, table in config.file.ladders.items()},
         implied=implied(),
-        schema_verifier=schema_verifier,
+        agreement=agreement(),
+        schema=schema_verifier,
+        tools=ToolCalls(),
+    )
+    parts = Parts(
+        ways=Ways(tiers, policies, config.default_ladder, embeddings_policy(config)),
+        gates=gates,
         baselines=_Baselines(dict(_baselines(config, tiers, book)), book),
         book=opened,
     )
@@ -171,16 +185,34 @@ def _tier(name: str, table: TierTable, workshop: Workshop, book: PriceBook) -> T
 
 
 def _openai_compatible(table: TierTable, row: ProviderRow, workshop: Workshop) -> Provider:
-    from rung.providers.openai_compatible import Endpoint, OpenAICompatible
+    from rung.providers.openai_compatible import OpenAICompatible
+
+    there = at_address(row, table.base_url)
+    return OpenAICompatible(
+        workshop.http(table.connect_timeout_seconds),
+        _endpoint(table, row, workshop),
+        responses_too=there.responses if table.responses is None else table.responses,
+    )
+
+
+def _anthropic(table: TierTable, row: ProviderRow, workshop: Workshop) -> Provider:
+    from rung.providers.anthropic import Anthropic
+
+    http = workshop.http(table.connect_timeout_seconds)
+    return Anthropic(http, _endpoint(table, row, workshop))
+
+
+def _endpoint(table: TierTable, row: ProviderRow, workshop: Workshop) -> Endpoint:
+    from rung.providers.line import Endpoint
 
     variable = key_variable(table, row)
-    endpoint = Endpoint(
+    return Endpoint(
         base_url=table.base_url or row.base_url or "",
         model=table.model or "",
         api_key=workshop.config.secret(variable) if variable else None,
         key_name=variable,
+        quirks=at_address(row, table.base_url).quirks,
     )
-    return OpenAICompatible(workshop.http(table.connect_timeout_seconds), endpoint)
 
 
 def _ollama(table: TierTable, row: ProviderRow, workshop: Workshop) -> Provider:
@@ -204,6 +236,7 @@ def _embedded(table: TierTable, row: ProviderRow, workshop: Workshop) -> Provide
 
 _PROVIDERS: Mapping[ProviderKind, Callable[[TierTable, ProviderRow, Workshop], Provider]] = {
     ProviderKind.OPENAI_COMPATIBLE: _openai_compatible,
+    ProviderKind.ANTHROPIC: _anthropic,
     ProviderKind.OLLAMA: _ollama,
     ProviderKind.EMBEDDED: _embedded,
 }

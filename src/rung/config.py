@@ -21,7 +21,7 @@ from pydantic_core import ErrorDetails
 
 from rung.core.errors import ConfigError, Problem
 from rung.core.nearest import nearest
-from rung.core.plan import OnExhausted
+from rung.core.plan import OnExhausted, StreamMode
 
 FILE_NAME = "rung.toml"
 DEFAULT_PORT = 4100
@@ -70,6 +70,7 @@ class TierTable(_Table):
     model_path: Path | None = None
     threads: Annotated[int, Field(ge=1, le=256)] | None = None
     keep_alive: str | None = None
+    responses: bool | None = None
 
 
 class LadderTable(_Table):
@@ -80,6 +81,7 @@ class LadderTable(_Table):
     on_exhausted: OnExhausted = OnExhausted.INBOX
     min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.5
     max_wait_seconds: Annotated[float, Field(ge=0, le=60)] = 5.0
+    stream: StreamMode | None = None
     deadline_seconds: Seconds | None = None
     max_usd: Usd | None = None
 
@@ -99,6 +101,7 @@ class FileTable(_Table):
     ledger: Path | None = None
     baseline: str | None = None
     default_ladder: str | None = None
+    embeddings: str | None = None
     server: ServerTable = ServerTable()
     tiers: Annotated[dict[TierName, TierTable], Field(min_length=1)]
     ladders: Annotated[dict[Name, LadderTable], Field(min_length=1)]
@@ -305,6 +308,9 @@ def _cross_checks(config: Config) -> list[Problem]:
     if file.default_ladder is not None and file.default_ladder not in file.ladders:
         fix = nearest(file.default_ladder, ladders)
         found.append(Problem("default_ladder", f"there is no ladder {file.default_ladder!r}.", fix))
+    if file.embeddings is not None and file.embeddings not in file.tiers:
+        fix = nearest(file.embeddings, tiers)
+        found.append(Problem("embeddings", f"there is no tier {file.embeddings!r}.", fix))
     if (exposed := not_loopback("server.host", file.server.host)) is not None:
         found.append(exposed)
     return found

@@ -9,12 +9,15 @@ from rung.config import Config, LadderTable, PriceTable, TierTable
 from rung.core.errors import ConfigError, Problem
 from rung.core.money import from_usd
 from rung.core.nearest import nearest
-from rung.core.plan import Policy, Rung
+from rung.core.plan import OnExhausted, Policy, Rung
 from rung.core.types import Need
 from rung.pricing import PriceBook, PriceOverride
-from rung.providers.registry import ProviderRow, is_local, lookup
+from rung.providers.registry import ProviderRow, is_local, lacks_of, lookup
 from rung.runner import Pricer
 from rung.verifiers.base import Verifier
+
+EMBEDDINGS = "embeddings"
+"""What the ledger calls the way of requests for embeddings."""
 
 READY_MADE = "ready_made"
 """The provider's name of tiers that the library was handed as objects."""
@@ -52,6 +55,7 @@ def policy_of(name: str, table: LadderTable, config: Config) -> Policy:
     return Policy(
         ladder=name,
         rungs=tuple(_rung(tier, config.file.tiers[tier]) for tier in table.tiers),
+        stream_mode=table.stream,
         on_exhausted=table.on_exhausted,
         min_confidence=table.min_confidence,
         max_wait_seconds=table.max_wait_seconds,
@@ -60,8 +64,20 @@ def policy_of(name: str, table: LadderTable, config: Config) -> Policy:
     )
 
 
+def embeddings_policy(config: Config) -> Policy | None:
+    """The way of requests for embeddings: one tier, since two models' do not compare."""
+    tier = config.file.embeddings
+    if tier is None:
+        return None
+    return Policy(
+        EMBEDDINGS, (_rung(tier, config.file.tiers[tier]),), on_exhausted=OnExhausted.ERROR
+    )
+
+
 def _rung(name: str, table: TierTable) -> Rung:
-    lacks = frozenset() if table.provider == READY_MADE else lookup(table.provider).lacks
+    lacks: frozenset[Need] = frozenset()
+    if table.provider != READY_MADE:
+        lacks = lacks_of(lookup(table.provider), table.model or "")
     if table.samples > 1:
         # Answers that are compared have to be answers to the same plain question.
         lacks |= {Need.MANY_CHOICES}

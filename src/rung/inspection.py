@@ -20,13 +20,17 @@ COMMON_KEYS = frozenset(
 )
 KEYS = {
     ProviderKind.OPENAI_COMPATIBLE: COMMON_KEYS
+    | {"model", "base_url", "api_key_env", "connect_timeout_seconds", "responses"},
+    ProviderKind.ANTHROPIC: COMMON_KEYS
     | {"model", "base_url", "api_key_env", "connect_timeout_seconds"},
     ProviderKind.OLLAMA: COMMON_KEYS | {"model", "base_url", "keep_alive"},
     ProviderKind.EMBEDDED: (COMMON_KEYS - {"local"}) | {"constrained", "model_path", "threads"},
 }
 """Which keys of a tier do something, by the kind of its provider. Any other is an error."""
 
-NEEDS_MODEL = frozenset({ProviderKind.OPENAI_COMPATIBLE, ProviderKind.OLLAMA})
+NEEDS_MODEL = frozenset(
+    {ProviderKind.OPENAI_COMPATIBLE, ProviderKind.ANTHROPIC, ProviderKind.OLLAMA}
+)
 
 
 def problems(config: Config, ready: Container[str] = ()) -> list[Problem]:

@@ -10,40 +10,30 @@ import asyncio
 import math
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
 from rung.core.engine import Accept, Exhausted
 from rung.core.errors import RequestError
 from rung.core.features import Features, features
-from rung.core.nearest import nearest
+from rung.core.growth import Delta
 from rung.core.outcome import Outcome
-from rung.core.plan import OnExhausted, Plan, Policy, Terms, plan
-from rung.core.types import (
-    MOST_CHOICES,
-    Attempt,
-    Check,
-    EndedBy,
-    History,
-    Kind,
-    Need,
-    Request,
-    Usage,
-    Weight,
-)
+from rung.core.plan import OnExhausted, Plan, Policy, StreamMode, Terms, plan, stream_mode
+from rung.core.types import MOST_CHOICES, Attempt, EndedBy, History, Kind, Need, Request, Usage
 from rung.core.vote import AGREEMENT
-from rung.providers.base import Delta
-from rung.runner import Clock, Order, Pricer, Run, Sink, Tier
+from rung.delivery import Sink
+from rung.gates import Gates
+from rung.memory import BrokenStreams, RetryBudget
+from rung.providers.base import CallError, Counting
+from rung.runner import Clock, Order, Pricer, Run
 from rung.verifiers.base import Verifier
+from rung.ways import LADDER_PREFIX, TIER_PREFIX, Ways
 
 FEEDBACK_TOKENS = 2048
 """The most that a repair's account of what was wrong adds to its prompt."""
 
-LADDER_PREFIX = "rung/"
-TIER_PREFIX = "tier:"
-RETRIES_A_REQUEST = 0.1
-MOST_RETRIES_SAVED = 10.0
 UNBOUNDED_OUTPUT_TOKENS = 4096
 """What an answer may cost is bounded by this many tokens when the caller sets no limit."""
 
@@ -72,14 +62,8 @@ class Baselines(Protocol):
 class Parts:
     """All that requests need, put together once."""
 
-    tiers: Mapping[str, Tier]
-    policies: Mapping[str, Policy]
-    default_ladder: str
-    configured: Mapping[str, Verifier]
-    agreement: Verifier
-    ladder_checks: Mapping[str, tuple[str, ...]]
-    implied: tuple[Verifier, ...]
-    schema_verifier: Callable[[Request], Verifier]
+    ways: Ways
+    gates: Gates
     baselines: Baselines
     book: Book | None
 
@@ -92,24 +76,12 @@ class Served:
     held: tuple[Delta, ...] = ()
 
 
-class RetryBudget:
-    """Lets one request in ten be retried, after a first few: no storm on a provider that is down.
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A prompt's tokens. ``exact`` says that a provider counted them; else they are estimated."""
 
-    The state of a process, not of a request: a plan made while it is used up has no retries, and
-    so replays without it.
-    """
-
-    def __init__(self) -> None:
-        self._left = MOST_RETRIES_SAVED
-
-    def earn(self) -> bool:
-        """Count one request in; whether it may retry."""
-        self._left = min(MOST_RETRIES_SAVED, self._left + RETRIES_A_REQUEST)
-        return self._left >= 1
-
-    def spend(self, retries: int) -> None:
-        """Count the retries that a request made."""
-        self._left -= retries
+    tokens: int
+    exact: bool
 
 
 class Intake:
@@ -128,17 +100,18 @@ class Intake:
         self._clock = clock
         self._wall = wall
         self._retries = RetryBudget()
+        self._broken = BrokenStreams(wall)
         self._last_words: set[asyncio.Task[None]] = set()
 
     def order(self, request: Request, extra: tuple[Verifier, ...] = ()) -> Order:
         """Plan a request, calling nothing. Raises RequestError for what cannot be served."""
         _check(request)
-        name, pinned = self._way(request)
-        verifiers = self._verifiers(request, name, extra)
+        policy, pinned = self.parts.ways.of(request)
+        listed = self.parts.gates.of(request, policy.ladder, extra)
         seen = features(request)
-        policy = self.parts.policies[name]
+        passing = request.stream and stream_mode(policy, seen.needs) is StreamMode.PASS
         terms = Terms(
-            checks=tuple(Check(name, each.weight) for name, each in verifiers.items()),
+            checks=listed.checks(watching=passing),
             worst_costs=self._worst_costs(seen, policy, request),
             stream=request.stream,
             may_retry=self._retries.earn(),
@@ -150,13 +123,15 @@ class Intake:
         made = plan(seen, policy, terms)
         if not made.steps:
             raise RequestError(_nowhere(made), code="no_tier_fits")
-        checks = {**verifiers, AGREEMENT: self.parts.agreement}
-        return Order(request, made, seen.input_tokens, self.parts.tiers, checks)
+        checks = {**listed.verifiers, AGREEMENT: self.parts.gates.agreement}
+        return Order(request, made, seen.input_tokens, self.parts.ways.tiers, checks)
 
     async def answer(
         self, request: Request, *, extra: tuple[Verifier, ...] = (), sink: Sink | None = None
     ) -> Served:
         """Serve one request. On cancellation its outcome is booked before CancelledError leaves."""
+        if (repeated := self._broken.repeated_by(request)) is not None:
+            request = replace(request, resend_of=repeated)
         order = self.order(request, extra)
         started = self._wall()
         at = datetime.fromtimestamp(started, UTC)
@@ -173,52 +148,19 @@ class Intake:
         held = run.held.get(served.id, []) if served is not None else []
         return Served(outcome, tuple(held))
 
-    # -------------------------------------------------------------- which way
+    async def count(self, request: Request) -> Counted:
+        """How many tokens a request's prompt has, by the first tier on its ladder that can tell."""
+        _check(request)
+        policy, pinned = self.parts.ways.of(request)
+        for rung in policy.rungs:
+            provider = self.parts.ways.tiers[rung.tier].provider
+            if not isinstance(provider, Counting) or pinned not in {None, rung.tier}:
+                continue
+            with suppress(CallError):  # its estimate is better than an error for a free question
+                return Counted(await provider.count(request), exact=True)
+        return Counted(features(request).input_tokens, exact=False)
 
-    def _way(self, request: Request) -> tuple[str, str | None]:
-        """The ladder's name and the pinned tier, if any: headers first, then the model name."""
-        asked = request.directions
-        ladder, tier = asked.ladder, asked.tier
-        if ladder is None and request.model.startswith(LADDER_PREFIX):
-            ladder = request.model.removeprefix(LADDER_PREFIX)
-        if tier is None and request.model.startswith(TIER_PREFIX):
-            tier = request.model.removeprefix(TIER_PREFIX)
-        if ladder is not None and ladder not in self.parts.policies:
-            raise _unknown("ladder", ladder, self.parts.policies)
-        if tier is not None and tier not in self.parts.tiers:
-            raise _unknown("tier", tier, self.parts.tiers)
-        name = ladder or self.parts.default_ladder
-        if tier is not None and all(rung.tier != tier for rung in self.parts.policies[name].rungs):
-            if ladder is not None:
-                said = f"tier {tier!r} does not stand on ladder {ladder!r}."
-                raise RequestError(said, param="model", code="tier_not_on_ladder")
-            name = self._ladder_of(tier)
-        return name, tier
-
-    def _ladder_of(self, tier: str) -> str:
-        for name, policy in self.parts.policies.items():
-            if any(rung.tier == tier for rung in policy.rungs):
-                return name
-        message = f"tier {tier!r} stands on no ladder, so no rules are known for it."
-        raise RequestError(message, status=404, fix="add it to a ladder in rung.toml")
-
-    def _verifiers(
-        self, request: Request, ladder: str, extra: tuple[Verifier, ...]
-    ) -> dict[str, Verifier]:
-        """By name, in the order they run: hygiene, then what is configured and asked for."""
-        found = {each.name: each for each in self.parts.implied if each.weight is Weight.IMPLIED}
-        for name in (*self.parts.ladder_checks[ladder], *request.directions.verify):
-            if name not in self.parts.configured:
-                raise _unknown("verifier", name, self.parts.configured, status=400)
-            found[name] = self.parts.configured[name]
-        if request.schema is not None:
-            schema = self.parts.schema_verifier(request)
-            found[_free_name(schema.name, found)] = schema
-        for each in extra:
-            found[_free_name(each.name, found)] = each
-        for each in self.parts.implied:
-            found.setdefault(each.name, each)
-        return found
+    # -------------------------------------------------------------- limits
 
     def _worst_costs(
         self, seen: Features, policy: Policy, request: Request
@@ -230,7 +172,7 @@ class Intake:
         if Need.MANY_CHOICES in request.needs:
             written *= MOST_CHOICES
         return {
-            rung.tier: self.parts.tiers[rung.tier].pricer.worst_cost(
+            rung.tier: self.parts.ways.tiers[rung.tier].pricer.worst_cost(
                 # A repair is also sent the draft and what was wrong with it.
                 seen.most_input_tokens + (written + FEEDBACK_TOKENS if rung.repairs else 0),
                 written,
@@ -245,6 +187,8 @@ class Intake:
         self._retries.spend(sum(each.kind is Kind.RETRY for each in run.history))
         decision = run.decision
         served, verified = _serve(run.order.plan, decision)
+        if served is None:
+            self._broken.note(run.order.request)
         attempts = run.history
         waits = (
             self.parts.book is not None
@@ -351,25 +295,6 @@ def _check(request: Request) -> None:
             raise RequestError(f"{name} must be a number from 0 to {most}.", param=name)
 
 
-def _unknown(what: str, name: str, known: Iterable[str], status: int = 404) -> RequestError:
-    fix = nearest(name, known) or f"add one to rung.toml: [{what}s.NAME]"
-    param = "model" if what in {"ladder", "tier"} else None
-    shown = name if len(name) <= 80 else name[:77] + "..."
-    return RequestError(
-        f"there is no {what} {shown!r}.",
-        status=status,
-        param=param,
-        code=f"unknown_{what}",
-        fix=fix,
-    )
-
-
 def _nowhere(made: Plan) -> str:
     whys = "; ".join(f"{each.tier}: {each.why}" for each in made.excluded)
     return f"no tier of ladder {made.ladder!r} can serve this request ({whys})."
-
-
-def _free_name(name: str, taken: Mapping[str, object]) -> str:
-    """``name``, or with a number: no check may take another's place, nor the engine's own name."""
-    names = (name, *(f"{name}-{n}" for n in range(2, len(taken) + 4)))
-    return next(each for each in names if each not in taken and each != AGREEMENT)

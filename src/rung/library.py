@@ -32,7 +32,7 @@ from rung.core.outcome import Outcome
 from rung.core.types import Attempt, Verdict
 from rung.fittings import READY_MADE
 from rung.providers.base import Provider
-from rung.runner import Sink
+from rung.delivery import Sink
 from rung.trouble import trouble
 from rung.verifiers.base import Verifier
 
@@ -277,7 +277,7 @@ class Cascade:
             project: A name to find it under on the bill.
             deadline_seconds: After this nothing more is called.
             max_usd: The most that this request may cost.
-            sink: Watches the actions; see `rung.runner.Sink`.
+            sink: Watches the actions; see `rung.delivery.Sink`.
 
         Raises RequestError for what cannot be served, ConfigError for a ladder that cannot be
         built, UpstreamError when no tier answered at all, LedgerError when it cannot be booked.

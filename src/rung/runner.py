@@ -7,40 +7,38 @@ disconnection or ctrl-C arrives as cancellation; what was spent by then is kept.
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol, cast
 
-from rung.core.engine import Accept, Action, Call, Exhausted, Verify, next_action
+from rung.core.engine import Accept, Call, Exhausted, Verify, next_action
 from rung.core.features import estimate_tokens
-from rung.core.plan import Plan, Step
+from rung.core.growth import Delta
+from rung.core.plan import Plan
 from rung.core.types import (
     Answer,
     Attempt,
     EndedBy,
     Failure,
     Fault,
+    Finish,
     History,
-    Kind,
-    Message,
     Phase,
     Price,
     Request,
-    Role,
     Status,
-    Text,
     Usage,
     UsageSource,
+    Verdict,
 )
-from rung.providers.base import Ask, CallError, Delta, Done, Event, Provider
-from rung.verifiers.base import Subject, Verifier
+from rung.delivery import Outlet, Sink, UndeliverableError
+from rung.drafting import ask
+from rung.providers.base import CallError, Done, Event, Provider
+from rung.verifiers.base import Subject, Verifier, Watch, watch
 from rung.verifiers.base import run as verify
-
-SAMPLE_TEMPERATURE = 0.7
-"""Answers drawn to be compared must be able to differ."""
+from rung.wire.calls import may_become_call, settled
 
 MAY_BE_BILLED = frozenset(
     {Fault.CANCELLED, Fault.TIMEOUT, Fault.CUT_STREAM, Fault.INVALID_RESPONSE}
@@ -73,10 +71,6 @@ class Pricer(Protocol):
         ...
 
 
-class UndeliverableError(Exception):
-    """Released bytes could not be passed on: the caller is as good as gone."""
-
-
 @dataclass(frozen=True, slots=True)
 class Tier:
     """A tier ready to be called."""
@@ -100,18 +94,6 @@ class Order:
     input_tokens: int
     tiers: Mapping[str, Tier]
     verifiers: Mapping[str, Verifier]
-
-
-class Sink(Protocol):
-    """Where released bytes go, and who wants to watch."""
-
-    async def release(self, tier: str, delta: Delta) -> None:
-        """Pass on bytes that nothing can take back any more."""
-        ...
-
-    def watch(self, action: Action, history: History) -> None:
-        """Learn of an action before it is done."""
-        ...
 
 
 @dataclass(slots=True)
@@ -200,14 +182,16 @@ class Run:
 
     async def _call(self, action: Call) -> None:
         tier = self.order.tiers[action.tier]
-        call = _Progress(self.new_id(), self.elapsed(), released=False)
-        ask = _ask(self.order, action, self.history)
-        events = cast("AsyncGenerator[Event]", tier.provider.call(ask))
+        call = self._begin(action)
+        asked = ask(self.order.request, self.order.plan, action, self.history)
+        events = cast("AsyncGenerator[Event]", tier.provider.call(asked))
         try:
             async with aclosing(events):
                 async for event in events:
-                    await self._take(event, action, call)
-            failure = None if call.done else _ended_without_an_answer()
+                    await self._take(event, tier.name, call)
+                    if call.doomed is not None:
+                        break
+            failure = None if call.done or call.doomed else _ended_without_an_answer()
         except CallError as error:
             failure = error
         except asyncio.CancelledError as cancelled:
@@ -222,21 +206,41 @@ class Run:
             failure = CallError(Failure(Fault.INTERNAL, message), Phase.CONNECT)
         self._book(tier, action, call, failure)
 
-    async def _take(self, event: Event, action: Call, call: _Progress) -> None:
+    def _begin(self, action: Call) -> _Progress:
+        request = self.order.request
+        unsure = may_become_call if request.tools else None
+        names = sorted(action.watched) if request.stream else ()
+        watches = {name: watch(self.order.verifiers[name], request) for name in names}
+        return _Progress(
+            id=self.new_id(),
+            started_at=self.elapsed(),
+            outlet=Outlet(action.release, unsure),
+            watches={name: each for name, each in watches.items() if each is not None},
+        )
+
+    async def _take(self, event: Event, tier: str, call: _Progress) -> None:
         if isinstance(event, Done):
-            call.done = event
+            answer = settled(event.answer, self.order.request)
+            # What has left as text stays text.
+            keep = call.released and answer.salvaged
+            call.done = event if keep else replace(event, answer=answer)
             return
         if call.first_at is None:
             call.first_at = self.elapsed()
-        call.text.append(event.text)
-        if self.sink is not None and action.release:
+        call.grow(event)
+        if not self.order.request.stream:
+            return
+        free = call.outlet.take(event)
+        if not call.released and not free:
+            call.doomed = call.seen_through(event)
+        if self.sink is None:
+            return
+        for delta in free:
             call.released = True
             try:
-                await self.sink.release(action.tier, event)
+                await self.sink.release(tier, delta)
             except Exception as error:  # boundary: the face that takes the bytes
                 raise UndeliverableError from error
-        elif self.order.request.stream:
-            self.held.setdefault(call.id, []).append(event)
 
     def _book(self, tier: Tier, action: Call, call: _Progress, error: CallError | None) -> None:
         """Put one call into the history, whatever came of it, with what it used and cost."""
@@ -245,8 +249,8 @@ class Run:
         # A call that was cut off after its end has still reported what it used.
         told = call.done or error
         load = told.load_seconds if told else 0.0
-        worked = max(0.0, ended - call.started_at - load)
         usage = self._usage(call, error)
+        self.held[call.id] = call.outlet.held
         self.history = (
             *self.history,
             Attempt(
@@ -255,23 +259,28 @@ class Run:
                 kind=action.kind,
                 started_at=call.started_at,
                 ended_at=ended,
-                answer=done.answer if done else None,
+                answer=done.answer if done else call.draft() if error is None else None,
                 failure=error.failure if error else None,
                 usage=usage,
-                cost_nanousd=tier.pricer.cost(usage, worked, self.at),
+                cost_nanousd=tier.pricer.cost(
+                    usage, max(0.0, ended - call.started_at - load), self.at
+                ),
                 price=tier.pricer.price,
                 load_seconds=load,
-                first_token_seconds=(
-                    None
-                    if call.first_at is None
-                    else max(0.0, call.first_at - call.started_at - load)
-                ),
-                ended_by=self._ended_by(error),
-                phase=error.phase if error else Phase.DONE,
+                first_token_seconds=call.first_token_seconds(load),
+                ended_by=EndedBy.GATEWAY if call.doomed else self._ended_by(error),
+                phase=error.phase if error else Phase.STREAM if call.doomed else Phase.DONE,
+                verdicts=() if call.doomed is None else (self._doom(call.doomed, ended),),
                 losses=done.losses if done else (),
                 released=call.released,
             ),
         )
+
+    def _doom(self, doomed: tuple[str, str], at: float) -> Verdict:
+        """The verdict that broke an answer off."""
+        name, reason = doomed
+        verifier = self.order.verifiers[name]
+        return Verdict(name, Status.FAILED, f"broken off: {reason}", verifier.trust, at=at)
 
     def _learn_who(self, cancelled: asyncio.CancelledError) -> None:
         if STOPPING in cancelled.args:
@@ -291,77 +300,67 @@ class Run:
         told = call.done.usage if call.done else error.usage if error else Usage()
         if told.source is not UsageSource.NONE:
             return told
-        written = _written(call.done.answer) if call.done else "".join(call.text)
+        written = _written(call.done.answer) if call.done else "".join(call.written)
         worked = call.done is not None or bool(written) or _may_have_read(error)
         if not worked:
             return told
-        return Usage(
-            input_tokens=self.order.input_tokens,
-            output_tokens=estimate_tokens(written),
+        known = call.usage or Usage(self.order.input_tokens)
+        return replace(
+            known,
+            output_tokens=max(known.output_tokens, estimate_tokens(written)),
             source=UsageSource.ESTIMATED,
         )
 
 
 @dataclass(slots=True)
 class _Progress:
-    """How far one call has come."""
+    """How far one call has come.
+
+    ``usage`` is what the provider has told of it on the way. ``doomed`` is the check that broke it
+    off, with the reason.
+    """
 
     id: str
     started_at: float
-    released: bool
+    outlet: Outlet
+    watches: Mapping[str, Watch]
+    released: bool = False
     text: list[str] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
+    usage: Usage | None = None
     first_at: float | None = None
+    doomed: tuple[str, str] | None = None
     done: Done | None = None
 
+    def grow(self, delta: Delta) -> None:
+        """Note what came, for the draft and for the bill."""
+        self.text.append(delta.text)
+        self.written += (delta.text, delta.thinking, *(c.arguments for c in delta.calls))
+        self.usage = delta.usage or self.usage
 
-def _ask(order: Order, action: Call, history: History) -> Ask:
-    request = order.request
-    step = next(step for step in order.plan.steps if step.tier == action.tier)
-    feedback = _feedback(action, history)
-    return Ask(
-        request=request,
-        messages=(*request.messages, *feedback),
-        as_it_came=not feedback and step.samples == 1,
-        stream=request.stream,
-        timeout_seconds=action.timeout_seconds,
-        schema=request.schema,
-        temperature=_temperature(request, step),
-        seed=_seed(order, step, history),
-    )
-
-
-def _temperature(request: Request, step: Step) -> float | None:
-    """What has to replace the caller's own; ``None`` leaves its bytes as they are."""
-    return None if step.samples == 1 or request.sampling.temperature else SAMPLE_TEMPERATURE
-
-
-def _seed(order: Order, step: Step, history: History) -> int | None:
-    """A seed of its own for each answer drawn, so that a run can be repeated."""
-    if step.samples == 1:
+    def seen_through(self, delta: Delta) -> tuple[str, str] | None:
+        """The check that can no longer pass, with the reason, if there is one."""
+        for name, each in self.watches.items():
+            reason = each.grow(delta)
+            if reason is not None:
+                return name, reason
         return None
-    return zlib.crc32(f"{order.plan.seed}/{len(history)}".encode())
 
+    def draft(self) -> Answer | None:
+        """What an answer that was broken off had come to."""
+        return Answer("".join(self.text), Finish.UNKNOWN) if self.doomed else None
 
-def _feedback(action: Call, history: History) -> tuple[Message, ...]:
-    """For a repair: the rejected answer and, exactly, what was wrong with it."""
-    here = [a for a in history if a.tier == action.tier]
-    kinds = [action.kind, *(a.kind for a in reversed(here))]
-    if next((kind for kind in kinds if kind is not Kind.RETRY), None) is not Kind.REPAIR:
-        return ()
-    draft = next((a for a in reversed(here) if a.answer is not None), None)
-    if draft is None or draft.answer is None:
-        return ()
-    faults = [f"- {v.verifier}: {v.reason}" for v in draft.verdicts if v.status is Status.FAILED]
-    told = "Your answer was checked and rejected:\n" + "\n".join(faults)
-    return (
-        Message(Role.ASSISTANT, (Text(draft.answer.text),)),
-        Message(Role.USER, (Text(f"{told}\nAnswer again, in full, with this put right."),)),
-    )
+    def first_token_seconds(self, load_seconds: float) -> float | None:
+        """From the call's start without the load; ``None`` where nothing came."""
+        if self.first_at is None:
+            return None
+        return max(0.0, self.first_at - self.started_at - load_seconds)
 
 
 def _written(answer: Answer) -> str:
     """All that a model wrote, as far as its size goes."""
-    return "".join((answer.text, *answer.more, answer.refusal or "", *map(str, answer.tool_calls)))
+    calls = (text for call in answer.tool_calls for text in (call.name, call.arguments))
+    return "".join((answer.text, *answer.more, answer.thinking, answer.refusal or "", *calls))
 
 
 def _may_have_read(error: CallError | None) -> bool:

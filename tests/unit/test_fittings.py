@@ -34,11 +34,15 @@ KEYS = {"GROQ_API_KEY": "k", "OPENAI_API_KEY": "k"}
 
 
 LACKING = {
-    Need.IMAGES: ["embedded", "ollama"],
+    Need.IMAGES: ["embedded"],
+    Need.FILES: ["embedded", "ollama", "groq"],
     Need.AUDIO: ["embedded", "ollama"],
-    Need.TOOLS: ["embedded", "ollama"],
+    Need.TOOLS: ["embedded"],
     Need.LOGPROBS: ["embedded", "ollama", "groq"],
     Need.MANY_CHOICES: ["embedded", "ollama", "groq"],
+    Need.PREFILL: ["embedded", "ollama", "groq", "own"],
+    Need.STATE: ["embedded", "ollama", "groq"],
+    Need.EMBEDDINGS: ["embedded", "ollama"],
 }
 
 
@@ -49,4 +53,6 @@ def test_a_tier_that_cannot_carry_a_request_is_left_out_with_the_reason(need):
     made = plan(Features(9, 9, frozenset({need}), messages=1, has_schema=False), policy, Terms())
     why = f"cannot carry {need.value}"
     assert made.excluded == tuple(Excluded(tier, why) for tier in LACKING[need])
-    assert made.steps[-1].tier == "own"
+    assert [step.tier for step in made.steps] == [
+        name for name in config.file.tiers if name not in LACKING[need]
+    ]

@@ -8,7 +8,7 @@ import pytest
 from rung.core.errors import RequestError
 from rung.server import guard
 from rung.server.guard import BrokenOffError, Guard, read_body
-from rung.server.replies import refuse
+from rung.server.replies import refuse_at
 
 HOST = (b"host", b"localhost:4100")
 JSON = (b"content-type", b"application/json")
@@ -20,7 +20,7 @@ class Front:
     def __init__(self, app=None, **options):
         self.bodies = []
         self.sent = []
-        self.guard = Guard(app or self.app, refuse, **({"max_body_bytes": 100} | options))
+        self.guard = Guard(app or self.app, refuse_at, **({"max_body_bytes": 100} | options))
 
     async def app(self, scope, receive, send):
         self.bodies.append(await read_body(receive))

@@ -14,6 +14,7 @@ from rung.assemble import assemble
 from rung.config import load, parse
 from rung.core.engine import Action
 from rung.core.errors import RequestError
+from rung.core.growth import Delta
 from rung.core.outcome import Outcome
 from rung.core.types import (
     Directions,
@@ -28,9 +29,9 @@ from rung.core.types import (
     Weight,
 )
 from rung.inspection import problems
-from rung.intake import MOST_RETRIES_SAVED, RETRIES_A_REQUEST, Intake, RetryBudget
-from rung.providers.base import Delta
-from rung.runner import UndeliverableError
+from rung.delivery import UndeliverableError
+from rung.intake import Intake
+from rung.memory import MOST_RETRIES_SAVED, RETRIES_A_REQUEST, RetryBudget
 from rung.verifiers.function import function
 
 COUNTED = UsageSource.PROVIDER
@@ -190,9 +191,10 @@ class Broken:
 async def test_what_was_spent_is_booked_when_a_face_breaks(watching: bool, who: EndedBy) -> None:
     provider = ScriptedProvider([Reply("twelve words", usage=Usage(9, 2, source=COUNTED))])
     book = Kept()
+    ways = INTAKE.parts.ways
     parts = replace(
         INTAKE.parts,
-        tiers={**INTAKE.parts.tiers, "a": replace(INTAKE.parts.tiers["a"], provider=provider)},
+        ways=replace(ways, tiers={**ways.tiers, "a": replace(ways.tiers["a"], provider=provider)}),
         book=book,
     )
     intake = Intake(parts, clock=lambda: 0.0, wall=lambda: 0.0, new_id=lambda: "id")

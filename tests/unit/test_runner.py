@@ -11,6 +11,8 @@ from rung.assemble import assemble
 from rung.config import parse
 from rung.core.engine import Accept, Call, Exhausted, Verify
 from rung.core.errors import LedgerError, RequestError
+from rung.core.growth import Delta
+from rung.core.parts import Message, Role, Text, ToolCall
 from rung.core.types import (
     Answer,
     Directions,
@@ -18,22 +20,20 @@ from rung.core.types import (
     Failure,
     Fault,
     Kind,
-    Message,
     Need,
     Phase,
     Request,
-    Role,
     Sampling,
     SchemaRequest,
-    Text,
     Usage,
     UsageSource,
 )
 from rung.fittings import READY_MADE
 from rung.intake import Intake
-from rung.providers.base import CallError, Delta, Done
+from rung.providers.base import CallError, Done
 from rung.providers.scripted import Reply, ScriptedProvider
-from rung.runner import SAMPLE_TEMPERATURE, STOPPING
+from rung.drafting import SAMPLE_TEMPERATURE
+from rung.runner import STOPPING
 
 SCHEMA = SchemaRequest({"type": "object", "required": ["age"]})
 GOOD, WRONG = '{"age": 36}', '{"name": "Ada"}'
@@ -298,7 +298,7 @@ async def test_an_error_status_is_not_billed_however_far_it_came():
 
 
 async def test_a_tool_call_that_nobody_counted_is_estimated_by_its_size():
-    call = {"function": {"name": "look", "arguments": "x" * 400}}
+    call = ToolCall("c1", "look", "x" * 400)
     done = Done(Answer("", tool_calls=(call,)), Usage())
     (attempt,) = (await Stage(Plays(done)).answer()).outcome.attempts
     assert attempt.usage.source is UsageSource.ESTIMATED

@@ -14,14 +14,26 @@ from starlette.routing import Route, Router
 from rung.account import stored_json
 from rung.assemble import Assembly
 from rung.core.errors import RequestError
-from rung.intake import LADDER_PREFIX, TIER_PREFIX
-from rung.server.chat import ChatDoor
+from rung.ledger.codec import rung_version
+from rung.server.counting import CountDoor
+from rung.server.door import Door, EmbeddingsDoor
 from rung.server.guard import App, Guard, Receive, Scope, Send
-from rung.server.replies import JSON, refuse
-from rung.wire import chat
+from rung.server.replies import JSON, refuse_at
+from rung.ways import LADDER_PREFIX, TIER_PREFIX
+from rung.wire import chat, completions, embeddings, messages, responses
+from rung.wire.front import Front
+
+DOORS: tuple[tuple[str, Front], ...] = (
+    ("/v1/chat/completions", chat.FRONT),
+    ("/v1/responses", responses.FRONT),
+    ("/v1/messages", messages.FRONT),
+    ("/v1/completions", completions.FRONT),
+)
+"""Where requests are answered, and in which dialect."""
 
 READY_SECONDS = 2.0
 JSON_TYPE = JSON[1].decode()
+LONGEST_MODEL = 256
 
 
 def build(parts: Assembly) -> App:
@@ -29,7 +41,14 @@ def build(parts: Assembly) -> App:
     routes = Routes(parts)
     router = Router(
         [
-            Route("/v1/chat/completions", ChatDoor(parts.intake), methods=["POST"]),
+            *(Route(path, Door(front, parts.intake), methods=["POST"]) for path, front in DOORS),
+            Route(
+                "/v1/embeddings",
+                EmbeddingsDoor(embeddings.FRONT, parts.intake),
+                methods=["POST"],
+            ),
+            Route("/v1/messages/count_tokens", CountDoor(parts.intake), methods=["POST"]),
+            Route("/", routes.root, methods=["GET"]),
             Route("/v1/models", routes.models, methods=["GET"]),
             Route("/v1/models/{id:path}", routes.model, methods=["GET"]),
             Route("/v1/requests/{id}", routes.request, methods=["GET"]),
@@ -39,7 +58,7 @@ def build(parts: Assembly) -> App:
         redirect_slashes=False,
     )
     server = parts.config.file.server
-    return Guard(_Told(router), refuse, max_body_bytes=server.max_body_bytes, hosts=server.hosts)
+    return Guard(_Told(router), refuse_at, max_body_bytes=server.max_body_bytes, hosts=server.hosts)
 
 
 class _Told:
@@ -70,18 +89,24 @@ class Routes:
             *(TIER_PREFIX + tier for tier in parts.tiers),
         )
 
-    async def models(self, _: Request) -> Response:
-        """Every name a client may send as its model."""
-        return Response(chat.encode_models(self._names, self._created), media_type=JSON_TYPE)
+    async def root(self, _: Request) -> Response:
+        """What answers here. Claude Code looks with HEAD before its first request."""
+        doors = [path for path, _ in DOORS]
+        return _json({"rung": rung_version(), "endpoints": [*doors, "/v1/embeddings"]})
+
+    async def models(self, request: Request) -> Response:
+        """Every name that means something to rung, in the shape of whoever asks."""
+        shape = messages if "anthropic-version" in request.headers else chat
+        return Response(shape.encode_models(self._names, self._created), media_type=JSON_TYPE)
 
     async def model(self, request: Request) -> Response:
-        """One of them. Any other name is served too, by the default ladder, but is not listed."""
+        """One model. Any name is served: one that rung does not know, by the default ladder."""
         name = request.path_params["id"]
-        if name not in self._names:
-            said = f"there is no model {name[:80]!r}."
+        if len(name) > LONGEST_MODEL or not name.isprintable():
+            said = "there is no model of that name."
             raise RequestError(said, status=404, param="model", code="model_not_found")
-        owner = {"created": self._created, "owned_by": "rung"}
-        return _json({"id": name, "object": "model", **owner})
+        shape = messages if "anthropic-version" in request.headers else chat
+        return Response(shape.encode_model(name, self._created), media_type=JSON_TYPE)
 
     async def request(self, request: Request) -> Response:
         """One finished request, as `rung explain --json` tells it."""

@@ -1,4 +1,4 @@
-"""`POST /v1/chat/completions`: a request in, the accepted answer out, plain or as a stream."""
+"""The front doors: a request of any dialect in, the accepted answer out, plain or as a stream."""
 
 from __future__ import annotations
 
@@ -9,31 +9,34 @@ from typing import Any
 
 from rung.core.errors import RungError
 from rung.core.outcome import Outcome
-from rung.core.types import Request
+from rung.core.types import Answer, Request
 from rung.intake import Intake, Served
 from rung.runner import STOPPING
 from rung.server import headers
 from rung.server.guard import UNEXPECTED, ClientGoneError, Receive, Scope, Send, read_body
-from rung.server.replies import refuse, send_whole
-from rung.server.stream import ChatStreamSink
+from rung.server.replies import labels, refuse, send_whole
+from rung.server.stream import StreamSink
 from rung.trouble import Trouble, trouble
-from rung.wire import chat
+from rung.wire import front as wire
+from rung.wire.embeddings import as_asked
 
 HEARTBEAT_SECONDS = 10.0
 
 
-class ChatDoor:
-    """The endpoint. One call of it is one request."""
+class Door:
+    """One endpoint in the dialect of ``front``. One call of it is one request."""
 
     def __init__(
         self,
+        front: wire.Front,
         intake: Intake,
         *,
         wall: Callable[[], float] = time.time,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
     ) -> None:
+        self._front = front
         self._intake = intake
-        self._models = {name: tier.model for name, tier in intake.parts.tiers.items()}
+        self._models = {name: tier.model for name, tier in intake.parts.ways.tiers.items()}
         self._wall = wall
         self._heartbeat_seconds = heartbeat_seconds
 
@@ -42,42 +45,41 @@ class ChatDoor:
         body = await read_body(receive)
         request_id = self._intake.new_id()
         try:
-            asked = headers.directions(scope["headers"])
-            request = chat.decode_request(body, id=request_id, directions=asked)
+            request = self._front.decode_request(body, arrival(request_id, scope))
             if request.stream:
                 await self._stream(request, receive, send)
             else:
                 await self._plain(request, receive, send)
         except RungError as error:
-            await refuse(error, send, request_id=request_id)
+            await refuse(error, send, self._front, request_id=request_id)
 
     async def _plain(self, request: Request, receive: Receive, send: Send) -> None:
         answering = asyncio.ensure_future(self._intake.answer(request))
         await _until(answering, receive)
         outcome = answering.result().outcome
         if (wrong := trouble(outcome)) is not None:
-            await _tell(wrong, outcome, send)
+            await self._tell(wrong, outcome, send)
             return
-        await send_whole(send, 200, self._body(outcome), headers.of_outcome(outcome))
+        told = labels(self._front, request.id) + headers.of_outcome(outcome)
+        await send_whole(send, 200, self._body(outcome), told)
 
     def _body(self, outcome: Outcome) -> bytes:
         """The provider's own bytes where it spoke this dialect; else the answer put into it."""
         assert outcome.served is not None
         served = outcome.attempts[outcome.served]
         assert served.answer is not None
-        if served.answer.dialect == chat.DIALECT and served.answer.body:
-            return served.answer.body
-        return chat.encode_answer(
-            served.answer,
-            served.usage,
-            id=f"chatcmpl-{outcome.request.id}",
-            created=int(self._wall()),
-            model=served.answer.model,
-        )
+        if served.answer.dialect == self._front.dialect and served.answer.body:
+            return self._own(served.answer, outcome.request)
+        reply = wire.Reply(outcome.request.id, int(self._wall()), served.answer.model)
+        return self._front.encode_answer(served.answer, served.usage, reply, outcome.request)
+
+    def _own(self, answer: Answer, request: Request) -> bytes:  # noqa: ARG002 embeddings look at it
+        return answer.body
 
     async def _stream(self, request: Request, receive: Receive, send: Send) -> None:
-        created = int(self._wall())
-        sink = ChatStreamSink(request, send, created=created, models=self._models)
+        sink = StreamSink(
+            self._front, request, send, created=int(self._wall()), models=self._models
+        )
         answering = asyncio.ensure_future(self._intake.answer(request, sink=sink))
         try:
             await _until(answering, receive, (self._heartbeat_seconds, sink.beat))
@@ -85,28 +87,58 @@ class ChatDoor:
         except RungError as error:
             if not sink.began:
                 raise
-            await sink.fail(error.message, error.status, None)
+            await sink.fail(wire.Trouble(error.message, error.status))
             return
         except asyncio.CancelledError:
             if sink.began:
-                await sink.fail(STOPPING, 503, None)
+                await sink.fail(wire.Trouble(STOPPING, 503))
             raise
         except ClientGoneError:
             raise
         except Exception:  # boundary: what is broken by a bug must not look complete either
             if sink.began:
-                await sink.fail(UNEXPECTED, 500, None)
+                await sink.fail(wire.Trouble(UNEXPECTED, 500))
             raise
         await self._end_stream(served, sink, send)
 
-    async def _end_stream(self, served: Served, sink: ChatStreamSink, send: Send) -> None:
+    async def _end_stream(self, served: Served, sink: StreamSink, send: Send) -> None:
         wrong = trouble(served.outcome)
         if wrong is None:
             await sink.finish(served)
         elif sink.began:
-            await sink.fail(wrong.message, wrong.status, wrong.code)
+            await sink.fail(_told(wrong, served.outcome))
         else:
-            await _tell(wrong, served.outcome, send)
+            await self._tell(wrong, served.outcome, send)
+
+    async def _tell(self, wrong: Trouble, outcome: Outcome, send: Send) -> None:
+        body = self._front.encode_error(_told(wrong, outcome))
+        told = labels(self._front, outcome.request.id) + headers.of_outcome(outcome)
+        wait = headers.retry_after(wrong.retry_after_seconds)
+        await send_whole(send, self._front.status(wrong.status), body, told, wait)
+
+
+class EmbeddingsDoor(Door):
+    """`POST /v1/embeddings`: no climbing, since two models' embeddings do not compare."""
+
+    def _own(self, answer: Answer, request: Request) -> bytes:
+        return as_asked(answer.body, request)
+
+
+def arrival(request_id: str, scope: Scope) -> wire.Arrival:
+    """What came beside the body. Raises RequestError for headers that make no sense."""
+    given = scope["headers"]
+    query = scope["query_string"].decode("latin-1")
+    return wire.Arrival(request_id, headers.directions(given), headers.known(given), query)
+
+
+def _told(wrong: Trouble, outcome: Outcome) -> wire.Trouble:
+    return wire.Trouble(
+        wrong.message,
+        wrong.status,
+        type="unverified" if wrong.code == "unverified" else None,
+        code=wrong.code,
+        request_id=outcome.request.id,
+    )
 
 
 async def _until(
@@ -145,15 +177,3 @@ async def _until(
 async def _disconnection(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _tell(wrong: Trouble, outcome: Outcome, send: Send) -> None:
-    body = chat.encode_error(
-        wrong.message,
-        status=wrong.status,
-        type="unverified" if wrong.code == "unverified" else None,
-        code=wrong.code,
-        request_id=outcome.request.id,
-    )
-    wait = headers.retry_after(wrong.retry_after_seconds)
-    await send_whole(send, wrong.status, body, headers.of_outcome(outcome), wait)

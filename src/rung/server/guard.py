@@ -23,7 +23,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-Refuse = Callable[[RungError, Send], Awaitable[None]]
+Refuse = Callable[[RungError, Send, str], Awaitable[None]]
+"""Tells of an error, in the dialect that fits the path."""
 
 MOST_HEADERS = 100
 MOST_HEADER_BYTES = 32 * 1024
@@ -72,26 +73,26 @@ class Guard:
             length = self._look(scope)
             await self._app(scope, _Counted(receive, self._max_body_bytes, length), watched)
         except RungError as error:
-            await self._tell(error, watched)
+            await self._tell(error, watched, scope["path"])
         except ClientGoneError:
             return
         except asyncio.CancelledError:
             # Only the gateway's own end cancels a request that it has taken.
             if not watched.began:
-                await self._refuse(stopping(), watched)
+                await self._refuse(stopping(), watched, scope["path"])
             raise
         except Exception as error:  # noqa: BLE001 boundary: a bug costs one request
             # Its words may quote a request or a key: only its kind and its place are told.
             logger.error("unexpected %s at %s", type(error).__name__, _places(error))  # noqa: TRY400
             if watched.began:
                 raise BrokenOffError from None
-            await self._refuse(RungError(UNEXPECTED), watched)
+            await self._refuse(RungError(UNEXPECTED), watched, scope["path"])
 
-    async def _tell(self, error: RungError, watched: _Watched) -> None:
+    async def _tell(self, error: RungError, watched: _Watched, path: str) -> None:
         """Refuse a request; a response that has begun can only be broken off."""
         if watched.began:
             raise error
-        await self._refuse(error, watched)
+        await self._refuse(error, watched, path)
 
     def _look(self, scope: Scope) -> int | None:
         """Check the headers; the length of the body, where they tell it."""

@@ -14,6 +14,19 @@ from rung.core.types import Directions, Lane
 
 Headers = list[tuple[bytes, bytes]]
 
+UNGATED: Headers = [(b"x-rung-gated", b"false")]
+"""On streams that leave before the gates which their request implies have seen them."""
+
+ESTIMATED: Headers = [(b"x-rung-estimated", b"true")]
+"""On counts that no provider made."""
+
+KNOWN_OF_CLIENTS = frozenset(
+    {b"anthropic-beta", b"anthropic-version", b"x-claude-code-session-id"}
+    | {b"session-id", b"session_id", b"thread-id", b"conversation_id"}
+    | {b"x-session-id", b"x-session-affinity"}
+)
+"""Headers of the clients' own that a dialect may look at. No other goes any further."""
+
 LONGEST_VALUE = 200
 PREFIX = "x-rung-"
 VERIFY = "x-rung-verify"
@@ -40,6 +53,15 @@ def directions(headers: Iterable[tuple[bytes, bytes]]) -> Directions:
         deadline_seconds=_deadline(asked.get("x-rung-deadline-ms")),
         max_cost_nanousd=_cap(asked.get("x-rung-max-usd")),
     )
+
+
+def known(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """The clients' own headers that mean something to a dialect, by name in lower case."""
+    return {
+        name.lower().decode("latin-1"): value.decode("latin-1")
+        for name, value in headers
+        if name.lower() in KNOWN_OF_CLIENTS
+    }
 
 
 def _once(name: str, value: str, before: str | None) -> str:
@@ -92,15 +114,15 @@ def _cap(value: str | None) -> int | None:
 
 def of_request(request_id: str) -> Headers:
     """What is known of any request."""
-    return [(b"x-rung-request-id", _safe(request_id)), (b"x-request-id", _safe(request_id))]
+    return [(b"x-rung-request-id", safe(request_id)), (b"x-request-id", safe(request_id))]
 
 
 def of_call(request_id: str, tier: str, model: str, attempts: int) -> Headers:
     """What is known when a stream's first byte leaves."""
     return [
         *of_request(request_id),
-        (b"x-rung-tier", _safe(tier)),
-        (b"x-rung-model", _safe(model)),
+        (b"x-rung-tier", safe(tier)),
+        (b"x-rung-model", safe(model)),
         (b"x-rung-attempts", b"%d" % attempts),
     ]
 
@@ -111,7 +133,7 @@ def of_outcome(outcome: Outcome) -> Headers:
     told = of_request(outcome.request.id)
     if best is not None and outcome.served is not None:
         model = "" if best.answer is None else best.answer.model
-        told += [(b"x-rung-tier", _safe(best.tier)), (b"x-rung-model", _safe(model))]
+        told += [(b"x-rung-tier", safe(best.tier)), (b"x-rung-model", safe(model))]
     told += [
         (b"x-rung-attempts", b"%d" % len(outcome.attempts)),
         (b"x-rung-verified", VERIFIED[outcome.verified]),
@@ -130,7 +152,7 @@ def _baseline(costs: Sequence[int]) -> Headers:
     return [(b"x-rung-baseline-usd", exact(costs[0]).encode())] if costs else []
 
 
-def _safe(value: str) -> bytes:
+def safe(value: str) -> bytes:
     """A header value from anywhere: printable ASCII, bounded."""
     return UNPRINTABLE.sub("?", value)[:LONGEST_VALUE].encode("ascii")
 

@@ -18,7 +18,7 @@ from rung.core.errors import ConfigError
 from rung.runner import STOPPING
 from rung.server.app import build
 from rung.server.guard import App, Receive, Scope, Send, stopping
-from rung.server.replies import refuse
+from rung.server.replies import refuse_at
 
 HEADER_READ_MS = 10_000
 DRAIN_SECONDS = 20.0
@@ -110,7 +110,7 @@ class Draining:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._ending:
-            await refuse(stopping(), send)
+            await refuse_at(stopping(), send, scope["path"])
             return
         task = asyncio.current_task()
         assert task is not None

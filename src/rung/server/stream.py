@@ -1,62 +1,83 @@
-"""One chat completion leaving as events: nothing before the commit point, nothing mixed."""
+"""One answer leaving as events: nothing before the commit point, nothing mixed."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 
-from rung.core.engine import Action
+from rung.core.engine import Action, Call, Release
+from rung.core.growth import Delta
+from rung.core.parts import Choice
 from rung.core.types import Attempt, History, Request
 from rung.intake import Served
-from rung.providers.base import Delta
 from rung.server import headers
 from rung.server.guard import Send
-from rung.wire import chat, sse
+from rung.server.replies import labels
+from rung.wire.front import Front, Reply, StreamWriter, Trouble
 
 EVENT_STREAM = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 ]
-HEARTBEAT = sse.COMMENT
 
 
-class ChatStreamSink:
-    """Where released deltas go. Also writes what was held, heartbeats, errors and the end."""
+class StreamSink:
+    """Where released deltas go. Also writes what was held, heartbeats, errors and the end.
+
+    ``models`` are the models' names by tier, for what leaves before the provider has named its own.
+    """
 
     def __init__(
-        self, request: Request, send: Send, *, created: int, models: Mapping[str, str]
+        self,
+        front: Front,
+        request: Request,
+        send: Send,
+        *,
+        created: int,
+        models: Mapping[str, str],
     ) -> None:
         self.began = False
+        self._front = front
         self._request = request
         self._send = send
         self._created = created
         self._models = models
         self._one_at_a_time = asyncio.Lock()
         self._quiet = True
-        self._writer: chat.ChunkWriter | None = None
+        self._reply: Reply | None = None
+        self._writer: StreamWriter | None = None
         self._calls = 0
+        self._gated = True
 
-    def watch(self, action: Action, history: History) -> None:  # noqa: ARG002 the protocol's
-        """Count the calls, for the headers."""
+    def watch(self, action: Action, history: History) -> None:
+        """Count the calls, and learn whether the next one is gated, for the headers."""
         self._calls = len(history) + 1
+        if isinstance(action, Call):
+            self._gated = action.release is not Release.ALL
 
     async def release(self, tier: str, delta: Delta) -> None:
         """Pass on what can no longer be taken back."""
+        model = self._models[tier]
         if not self.began:
-            model = self._models[tier]
-            await self._begin(headers.of_call(self._request.id, tier, model, self._calls))
-        await self._pass_on(delta, self._models[tier])
+            told = headers.of_call(self._request.id, tier, model, self._calls)
+            ungated = not self._gated and _asks_for_gates(self._request)
+            await self._begin(told + (headers.UNGATED if ungated else []))
+        if delta.raw and delta.dialect == self._front.dialect:
+            self._label(model)
+            await self._chunk(delta.raw)
+        elif delta.text or delta.thinking:
+            writer = self._write_as(model)
+            thought = writer.thinking(delta.thinking) if delta.thinking else b""
+            await self._chunk(thought + (writer.text(delta.text) if delta.text else b""))
 
     async def beat(self) -> None:
-        """Tell a caller who has heard nothing lately that the connection lives.
-
-        Comments mean nothing to clients of event streams.
-        """
+        """Tell a caller who has heard nothing lately that the connection lives."""
         if not self.began:
             await self._begin(headers.of_request(self._request.id))
         if self._quiet:
-            await self._chunk(HEARTBEAT)
+            await self._chunk(self._front.heartbeat)
         self._quiet = True
 
     async def finish(self, served: Served) -> None:
@@ -64,63 +85,53 @@ class ChatStreamSink:
         outcome = served.outcome
         assert outcome.served is not None
         attempt = outcome.attempts[outcome.served]
+        assert attempt.answer is not None
         if not self.began:
             await self._begin(headers.of_outcome(outcome))
-        if attempt.released:
-            await self._close(attempt)
+        if self._writer is None and self._has_own_events(attempt, served.held):
+            rest = b"".join(delta.raw for delta in served.held)
+            await self._chunk(rest + attempt.answer.ending, last=True)
             return
-        if any(delta.raw for delta in served.held):
-            for delta in served.held:
-                await self._pass_on(delta, self._models[attempt.tier])
-            await self._close(attempt)
-            return
-        assert attempt.answer is not None
         writer = self._write_as(attempt.answer.model)
-        payloads = writer.whole(attempt.answer, attempt.usage)
-        await self._chunk(b"".join(map(sse.encode, payloads)), last=True)
+        await self._chunk(writer.finish(attempt.answer, attempt.usage), last=True)
 
-    async def fail(self, message: str, status: int, code: str | None) -> None:
+    async def fail(self, trouble: Trouble) -> None:
         """End a stream that has begun with the dialect's error event: never a clean stop."""
-        told = chat.encode_error(message, status=status, code=code, request_id=self._request.id)
-        await self._chunk(sse.encode(told), last=True)
+        told = replace(trouble, request_id=self._request.id)
+        await self._chunk(self._front.error_event(told, self._reply), last=True)
 
-    async def _pass_on(self, delta: Delta, model: str) -> None:
-        if delta.raw and delta.dialect == chat.DIALECT:
-            await self._chunk(sse.encode(delta.raw))
-            return
-        begun = self._writer is not None
-        writer = self._write_as(model)
-        role = b"" if begun else sse.encode(writer.role())
-        await self._chunk(role + sse.encode(writer.text(delta.text)))
+    def _has_own_events(self, attempt: Attempt, held: tuple[Delta, ...]) -> bool:
+        """Whether the provider's events say all of the answer in the caller's dialect."""
+        answer = attempt.answer
+        if answer is None or answer.dialect != self._front.dialect or not answer.ending:
+            return False
+        return attempt.released or bool(held)
 
-    async def _close(self, attempt: Attempt) -> None:
-        """The end of a stream whose text has left."""
-        ending = b""
-        if self._writer is not None and attempt.answer is not None:
-            counts = self._writer.counts(attempt.usage)
-            ending = sse.encode(self._writer.finish(attempt.answer))
-            ending += b"" if counts is None else sse.encode(counts)
-        await self._chunk(ending + sse.encode(chat.DONE), last=True)
+    def _label(self, model: str) -> Reply:
+        if self._reply is None:
+            self._reply = Reply(self._request.id, self._created, model)
+        return self._reply
 
-    def _write_as(self, model: str) -> chat.ChunkWriter:
+    def _write_as(self, model: str) -> StreamWriter:
         if self._writer is None:
-            self._writer = chat.ChunkWriter(
-                id=f"chatcmpl-{self._request.id}",
-                created=self._created,
-                model=model,
-                usage=self._request.stream_usage,
-            )
+            self._writer = self._front.writer(self._label(model), self._request)
         return self._writer
 
     async def _begin(self, told: headers.Headers) -> None:
-        start = {"type": "http.response.start", "status": 200, "headers": EVENT_STREAM + told}
+        told = EVENT_STREAM + labels(self._front, self._request.id) + told
         async with self._one_at_a_time:
             if not self.began:
                 self.began = True
-                await self._send(start)
+                await self._send({"type": "http.response.start", "status": 200, "headers": told})
 
     async def _chunk(self, data: bytes, *, last: bool = False) -> None:
         body = {"type": "http.response.body", "body": data, "more_body": not last}
         async with self._one_at_a_time:
             self._quiet = False
             await self._send(body)
+
+
+def _asks_for_gates(request: Request) -> bool:
+    """Whether the request itself implies gates, which this stream then does without."""
+    offers = bool(request.tools) and request.tool_choice.mode is not Choice.NONE
+    return offers or request.schema is not None
