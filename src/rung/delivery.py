@@ -34,7 +34,7 @@ class Outlet:
 
     ``unsure`` says of a text whether it may still turn out to be a tool call in disguise: such a
     text is kept. Once a tool call has begun, all that follows is kept too, so that nothing
-    overtakes it.
+    overtakes it; so is whatever says that the answer is complete.
     """
 
     def __init__(self, release: Release, unsure: Callable[[str], bool] | None = None) -> None:
@@ -48,11 +48,11 @@ class Outlet:
     def take(self, delta: Delta) -> list[Delta]:
         """Keep ``delta``; what may leave now, in order."""
         self.held.append(delta)
-        if self._release is not Release.ALL:
-            self._shut = self._shut or bool(delta.calls)
-            if self._shut:
-                return []
-            self._open = self._open or self._may_open(delta)
+        calls = bool(delta.calls) and self._release is not Release.ALL
+        self._shut = self._shut or delta.final or calls
+        if self._shut:
+            return []
+        self._open = self._open or self._may_open(delta)
         if not self._open:
             return []
         free, self.held = self.held, []

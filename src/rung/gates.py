@@ -66,8 +66,7 @@ class Checklist:
     own: frozenset[str]
 
     def checks(self, *, watching: bool) -> tuple[Check, ...]:
-        """Names and weights for a plan. Where the request's own are only ``watching``, they cannot
-        reject."""
+        """Names and weights for a plan; the request's own cannot reject while only ``watching``."""
         return tuple(
             Check(name, Weight.SIGNAL if watching and name in self.own else each.weight)
             for name, each in self.verifiers.items()

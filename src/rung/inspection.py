@@ -9,6 +9,7 @@ from functools import partial
 from rung.config import Config, TierTable
 from rung.core.errors import ConfigError, Problem
 from rung.core.nearest import nearest
+from rung.core.plan import TOOL_CALLS
 from rung.core.vote import AGREEMENT
 from rung.fittings import key_variable, pricer_of, stays_local, verifier_of
 from rung.pricing import PriceBook
@@ -31,6 +32,13 @@ KEYS = {
 NEEDS_MODEL = frozenset(
     {ProviderKind.OPENAI_COMPATIBLE, ProviderKind.ANTHROPIC, ProviderKind.OLLAMA}
 )
+
+
+TAKEN = {
+    AGREEMENT: "the vote among a tier's samples",
+    TOOL_CALLS: "the gate on tool calls, which needs no configuration",
+}
+"""Names of checks that nobody can configure."""
 
 
 def problems(config: Config, ready: Container[str] = ()) -> list[Problem]:
@@ -86,8 +94,8 @@ def _name_problems(name: str, kind: str) -> Iterator[Problem]:
     """A check's name says what it checks: one that rung gives to its own means nothing else."""
     from rung.verifiers.catalogue import implied
 
-    if name == AGREEMENT:
-        said = "is the name of the vote among a tier's samples."
+    if name in TAKEN:
+        said = f"is the name of {TAKEN[name]}."
         yield Problem(f"verifiers.{name}", said, "choose another name")
     elif name != kind and name in {each.name for each in implied()}:
         said = f"is the name of a built-in check, and this one is of the kind {kind!r}."

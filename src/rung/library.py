@@ -30,9 +30,9 @@ from rung.core.errors import ConfigError, UpstreamError
 from rung.core.money import to_usd
 from rung.core.outcome import Outcome
 from rung.core.types import Attempt, Verdict
+from rung.delivery import Sink
 from rung.fittings import READY_MADE
 from rung.providers.base import Provider
-from rung.delivery import Sink
 from rung.trouble import trouble
 from rung.verifiers.base import Verifier
 

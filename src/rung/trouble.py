@@ -18,17 +18,21 @@ STATUS = {
 }
 """Which status tells a client the truth about a fault; all others are a bad gateway's 502."""
 
+LASTING = frozenset({Fault.AUTH, Fault.BILLING, Fault.NOT_FOUND})
+"""Faults that asking again does not mend."""
+
 MOST_TOLD = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What a face tells its caller."""
+    """What a face tells its caller. ``lasting`` says that asking again will not help."""
 
     status: int
     code: str
     message: str
     retry_after_seconds: float | None = None
+    lasting: bool = False
 
 
 def trouble(outcome: Outcome) -> Trouble | None:
@@ -60,6 +64,7 @@ def no_answer(outcome: Outcome) -> Trouble:
         f"no_answer_{reason}",
         f"No tier gave an answer ({told}).",
         min(waits) if waits and status in {429, 503} else None,
+        lasting=bool(failures) and all(a.failure.fault in LASTING for a in failures if a.failure),
     )
 
 

@@ -13,8 +13,9 @@ from rung.assemble import assemble
 from rung.config import parse
 from rung.core.types import EndedBy, UsageSource
 from rung.fittings import READY_MADE
-from rung.server.chat import ChatDoor
-from rung.server.stream import HEARTBEAT
+from rung.server.door import Door
+from rung.wire import chat as wire_chat
+from rung.wire.sse import COMMENT as HEARTBEAT
 from support.gateway import Gateway, Upstream, Wire, ask, chat, request, toml
 from support.openai_server import (
     RESET,
@@ -319,7 +320,7 @@ async def waited_for(tmp_path):
         parts = assemble(config, ledger=False, ready={"slow": ScriptedProvider(reply)})
         if bug is not None:
             parts.intake.parts = replace(parts.intake.parts, book=Broken(bug))
-        door = ChatDoor(parts.intake, heartbeat_seconds=0.02)
+        door = Door(wire_chat.FRONT, parts.intake, heartbeat_seconds=0.02)
         body = chat(stream=True, **more)
         heard = []
         arriving = iter([{"type": "http.request", "body": body, "more_body": False}])
@@ -331,7 +332,7 @@ async def waited_for(tmp_path):
             heard.append(message)
 
         with nullcontext() if bug is None else pytest.raises(type(bug)):
-            await door({"type": "http", "headers": []}, receive, send)
+            await door({"type": "http", "headers": [], "query_string": b""}, receive, send)
         await parts.close()
         return heard
 

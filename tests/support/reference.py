@@ -200,7 +200,9 @@ class Reference:
         step, *above = self.plan.steps[place:]
         cap, spent = self.plan.cost_cap_nanousd, self.spent + step.worst_cost_nanousd
         payable = [s for s in above if cap is None or spent + s.worst_cost_nanousd <= cap]
-        return any(check.name != "agreement" for check in step.checks) and bool(payable)
+        sure = self.plan.min_confidence < 0.5
+        some = [c for c in step.checks if not (sure and c.weight is Weight.SIGNAL)]
+        return any(check.name != "agreement" for check in some) and bool(payable)
 
     def wishes(self, place: int) -> list[str] | None:
         """What to try at the same tier; None when its answer will do."""

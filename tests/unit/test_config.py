@@ -257,7 +257,13 @@ def test_the_name_of_the_vote_is_taken():
     )
 
 
-@pytest.mark.parametrize("name", ["not_empty", "cut_off", "refusal", "hedging"])
+def test_the_name_of_the_gate_on_tool_calls_is_taken():
+    assert fault(VERIFIER.format("tool_calls", "refusal")).startswith(
+        "rung.toml:5: verifiers.tool_calls: is the name of the gate on tool calls"
+    )
+
+
+@pytest.mark.parametrize("name", ["not_empty", "cut_off", "repetition", "refusal", "hedging"])
 def test_the_name_of_a_built_in_check_means_that_check(name):
     other = "hedging" if name == "refusal" else "refusal"
     assert f'Fix: choose another name, or write `kind = "{name}"`' in fault(

@@ -14,6 +14,7 @@ deltas = st.builds(
     st.text(max_size=PREAMBLE_CHARACTERS),
     st.text(max_size=5),
     st.sampled_from(((), (), (), CALL.calls)),
+    final=st.sampled_from((False, False, False, True)),
 )
 
 
@@ -67,6 +68,15 @@ def test_thinking_commits_to_a_tier_only_where_there_is_none_above() -> None:
     thought = Delta(thinking="hm " * PREAMBLE_CHARACTERS)
     assert taken(Outlet(Release.PREAMBLE), thought) == [[]]
     assert taken(Outlet(Release.TEXT), thought) == [[thought]]
+
+
+@pytest.mark.parametrize("release", Release)
+def test_what_says_that_the_answer_is_complete_waits_for_its_acceptance(release: Release) -> None:
+    outlet = Outlet(release)
+    long, end = Delta("x" * PREAMBLE_CHARACTERS), Delta(raw=b"finish", final=True)
+    taken(outlet, long)
+    assert taken(outlet, end, Delta(raw=b"usage")) == [[], []]
+    assert outlet.held[-2:] == [end, Delta(raw=b"usage")]
 
 
 @given(st.sampled_from(Release), st.lists(deltas, max_size=8))

@@ -62,7 +62,7 @@ def test_the_worlds_reach_every_kind_of_call_and_every_kind_of_end() -> None:
     """Guards the laws above against holding because nothing happens."""
     seen: set[object] = set()
 
-    @settings(often, max_examples=400, database=None, derandomize=True)
+    @settings(often, max_examples=1000, database=None, derandomize=True)
     @given(traces())
     def look(trace: Trace) -> None:
         tiers = {call.tier for _, call in trace.calls}

@@ -28,8 +28,8 @@ from rung.core.types import (
     UsageSource,
     Weight,
 )
-from rung.inspection import problems
 from rung.delivery import UndeliverableError
+from rung.inspection import problems
 from rung.intake import Intake
 from rung.memory import MOST_RETRIES_SAVED, RETRIES_A_REQUEST, RetryBudget
 from rung.verifiers.function import function

@@ -17,10 +17,10 @@ class Wall:
         return self.now
 
 
-def asked(id: str, text: str = "hi", *, stream: bool = True, **changes: Any) -> Request:
+def asked(name: str, text: str = "hi", *, stream: bool = True, **changes: Any) -> Request:
     body = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": text}]}
     told = json.dumps(body | ({"stream": True} if stream else {"max_tokens": 7})).encode()
-    made = Request(id, "messages", (), stream=stream, body=told, session="s")
+    made = Request(name, "messages", (), stream=stream, body=told, session="s")
     return replace(made, **changes)
 
 

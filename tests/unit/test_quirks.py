@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rung.core.parts import ToolCall
 from rung.core.types import Sampling
+from rung.wire.chat_calls import history_call
 from rung.wire.ids import ANY, MISTRAL
 from rung.wire.quirks import (
     CLAUDE_SAMPLING,
@@ -187,5 +189,16 @@ def test_long_names_are_matched_in_no_time():
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.pattern.pattern)
 def test_a_family_says_something(family):
     said = (family.refuses, family.at_times, family.limit_field, family.ids)
-    assert any(said) or family.most_output_tokens
+    assert any(said) or family.most_output_tokens or family.unsigned_calls
     assert isinstance(family.pattern, re.Pattern)
+
+
+@pytest.mark.parametrize("model", ["gemini-3.8-flash", "models/gemini-3-pro", "gemini-4"])
+def test_calls_of_another_model_are_marked_for_models_that_sign_theirs(model: str) -> None:
+    quirks = quirks_of(model, Quirks())
+    call = history_call(ToolCall("c1", "look", "{}"), quirks)
+    assert (
+        call["extra_content"]["google"]["thought_signature"] == "skip_thought_signature_validator"
+    )
+    assert "extra_content" not in history_call(ToolCall("c1", "look", "{}"), Quirks())
+    assert not quirks_of("gemini-2.5-pro", Quirks()).unsigned_calls

@@ -28,11 +28,11 @@ from rung.core.types import (
     Usage,
     UsageSource,
 )
+from rung.drafting import SAMPLE_TEMPERATURE
 from rung.fittings import READY_MADE
 from rung.intake import Intake
 from rung.providers.base import CallError, Done
 from rung.providers.scripted import Reply, ScriptedProvider
-from rung.drafting import SAMPLE_TEMPERATURE
 from rung.runner import STOPPING
 
 SCHEMA = SchemaRequest({"type": "object", "required": ["age"]})

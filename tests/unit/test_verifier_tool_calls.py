@@ -14,7 +14,7 @@ from rung.core.growth import CallGrowth, Delta
 from rung.core.parts import Choice, HostedTool, Message, Role, Text, ToolChoice, ToolResult
 from rung.core.plan import TOOL_CALLS
 from rung.core.types import Answer, Need, Status, Trust, Weight
-from rung.verifiers import schema_check
+from rung.verifiers import schema_check, tool_repeats
 from rung.verifiers.base import run
 from rung.verifiers.tool_calls import ToolCalls, tool_calls_gate
 from rung.wire.ids import wire_name
@@ -325,11 +325,13 @@ REMINDER = Message(Role.SYSTEM, (Text("Be brief."),))
 
 
 async def again(*turns):
+    """The verdict on one more such call; turns like the first have gone before."""
+    turns = (*turns[:1] * (tool_repeats.TURNS - 3), *turns)
     history = (ASKED, *(message for one in turns for message in one))
     return await verdict([call("get_weather", ROME, id="now")], messages=history)
 
 
-async def test_a_call_that_three_turns_made_to_no_other_end_is_a_loop():
+async def test_a_call_that_many_turns_made_to_no_other_end_is_a_loop():
     spaced = call("get_weather", '{ "city" : "Rome" }', id="b")
     same = [turn(call("get_weather", ROME, id="a")), turn(spaced), turn(call("get_weather", ROME))]
     found = await again(*same)

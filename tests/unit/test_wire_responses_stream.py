@@ -16,7 +16,7 @@ from rung.core.parts import ToolCall
 from rung.core.types import Answer, Finish, Usage, UsageSource
 from rung.wire.back import Reader, UpstreamFaultError
 from rung.wire.errors import WireError
-from rung.wire.front import Reply, Trouble
+from rung.wire.front import Pulsing, Reply, Trouble
 from rung.wire.responses import BACK, FRONT
 from rung.wire.sse import Parser, SseEvent
 from support.conversations import answers, usages
@@ -389,17 +389,30 @@ def test_what_is_written_is_read_back_by_the_reader(
 # ------------------------------------------------------------------ errors
 
 
-def test_an_error_before_anything_has_begun_is_one_event() -> None:
-    event = FRONT.error_event(Trouble("Busy.", 503), None)
-    assert valid_events(event) == [
-        {
-            "type": "error",
-            "sequence_number": 0,
-            "code": "server_is_overloaded",
-            "message": "Busy.",
-            "param": None,
-        }
-    ]
+def test_an_error_before_anything_has_begun_begins_a_response_and_fails_it() -> None:
+    found = valid_events(FRONT.error_event(Trouble("Broken.", 502, request_id="r1"), None))
+    assert [one["type"] for one in found] == ["response.created", "response.failed", "error"]
+    created, failed, error = found
+    assert created["response"]["id"] == failed["response"]["id"] == "resp_r1"
+    assert failed["response"]["error"] == {"code": "server_error", "message": "Broken."}
+    assert (error["code"], error["message"]) == ("server_error", "Broken.")
+    assert created["sequence_number"] < failed["sequence_number"] < error["sequence_number"]
+
+
+def test_signs_of_life_are_events_of_the_response_they_belong_to() -> None:
+    request = asked(stream=True)
+    writer = FRONT.writer(REPLY, request)
+    assert isinstance(writer, Pulsing)
+    stream = writer.beat() + writer.beat() + writer.finish(Answer("Hello"), Usage())
+    kinds = [one["type"] for one in valid_events(stream)]
+    assert kinds[:3] == ["response.created", "response.in_progress", "response.in_progress"]
+    assert kinds.count("response.created") == 1
+    assert kinds[-1] == "response.completed"
+
+
+@pytest.mark.parametrize(("status", "told"), [(422, 400), (402, 400), (429, 429), (503, 503)])
+def test_what_must_not_be_asked_again_is_told_as_a_bad_request(status: int, told: int) -> None:
+    assert FRONT.status(status) == told
 
 
 def test_an_error_after_the_beginning_fails_the_response_first() -> None:
@@ -434,7 +447,8 @@ def test_a_failed_stream_is_read_as_a_fault() -> None:
     ],
 )
 def test_codes_are_those_that_clients_act_upon(trouble: Trouble, code: str) -> None:
-    assert json.loads(Parser().feed(FRONT.error_event(trouble, None))[0].data)["code"] == code
+    *_, last = Parser().feed(FRONT.error_event(trouble, None))
+    assert json.loads(last.data)["code"] == code
 
 
 def test_a_heartbeat_is_no_event() -> None:

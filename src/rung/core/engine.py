@@ -39,6 +39,9 @@ BACKOFF_SECONDS = 0.25
 """Longest wait before a first retry when the provider names none. It doubles with each retry, up to
 the plan's ``max_wait_seconds``; jitter takes off up to half."""
 
+EVEN = 0.5
+"""A signal that has failed gives an answer less than even odds."""
+
 MOST_DOUBLINGS = 16
 """Of that wait. No plan waits as long as the last of them."""
 
@@ -276,7 +279,8 @@ def _release(plan: Plan, index: int) -> Release:
 def _watched(plan: Plan, history: History, index: int) -> frozenset[str]:
     """With nothing above that could be paid for, even an answer that fails is of more use whole.
 
-    Agreement is about several answers and can break none of them off.
+    Agreement is about several answers and can break none of them off; a signal that fails says less
+    than one half, and only where that would climb it may end an answer.
     """
     step, above = plan.steps[index], plan.steps[index + 1 :]
     cap = plan.cost_cap_nanousd
@@ -285,7 +289,12 @@ def _watched(plan: Plan, history: History, index: int) -> frozenset[str]:
         above = tuple(each for each in above if each.worst_cost_nanousd <= left)
     if not above:
         return frozenset()
-    return frozenset(check.name for check in step.checks) - {AGREEMENT}
+    doubts = plan.min_confidence >= EVEN
+    return frozenset(
+        check.name
+        for check in step.checks
+        if check.name != AGREEMENT and (doubts or check.weight is not Weight.SIGNAL)
+    )
 
 
 # ------------------------------------------------------------------ how it ends

@@ -96,10 +96,7 @@ def _ballot(step: Step, history: History) -> list[int]:
     return [
         i
         for i, a in enumerate(history)
-        if a.tier == step.tier
-        and _whole(a)
-        and not rejected(step, a)
-        and not unproven(step, a)
+        if a.tier == step.tier and _whole(a) and not rejected(step, a) and not unproven(step, a)
     ]
 
 

@@ -23,7 +23,8 @@ class Delta:
     ``text`` is new plain text, ``thinking`` what the model thinks aside. ``raw`` is the provider's
     own event or events in its ``dialect``, framed for a stream, so that a caller of the same
     dialect gets them unchanged; empty where there are none. ``usage`` is what is known so far, for
-    calls that never end.
+    calls that never end. ``final`` says that the answer is told to be complete with it, or was
+    before: clients act on that, so it may leave only once the answer is accepted.
     """
 
     text: str = ""
@@ -32,3 +33,4 @@ class Delta:
     raw: bytes = b""
     dialect: str = ""
     usage: Usage | None = None
+    final: bool = False

@@ -116,8 +116,8 @@ _ROWS = (
         prices="google",
         suggested="gemini-3.8-flash",
         lacks=_NO_FILES,
-        # A tool call's extra_content.google.thought_signature has to come back unchanged, Gemini 3
-        # answers 400 to a call of this turn without one:
+        # A tool call's extra_content.google.thought_signature has to come back unchanged: it does
+        # in forwarded bytes, and wire.quirks marks the calls of other models:
         # https://ai.google.dev/gemini-api/docs/thought-signatures
     ),
     ProviderRow(

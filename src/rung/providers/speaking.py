@@ -255,7 +255,8 @@ class _Reading:
         read = self.reader.feed(event)
         self.begun = self.begun or read.real
         if read.delta is not None:
-            self.held.append(read.delta)
+            final = self.reader.complete
+            self.held.append(replace(read.delta, final=True) if final else read.delta)
         return self.rest() if self.begun else []
 
     def rest(self) -> list[Delta]:

@@ -15,6 +15,7 @@ from rung.account import stored_json
 from rung.assemble import Assembly
 from rung.core.errors import RequestError
 from rung.ledger.codec import rung_version
+from rung.server import ollama
 from rung.server.counting import CountDoor
 from rung.server.door import Door, EmbeddingsDoor
 from rung.server.guard import App, Guard, Receive, Scope, Send
@@ -48,6 +49,7 @@ def build(parts: Assembly) -> App:
                 methods=["POST"],
             ),
             Route("/v1/messages/count_tokens", CountDoor(parts.intake), methods=["POST"]),
+            *ollama.routes(parts.intake, routes.names, routes.created),
             Route("/", routes.root, methods=["GET"]),
             Route("/v1/models", routes.models, methods=["GET"]),
             Route("/v1/models/{id:path}", routes.model, methods=["GET"]),
@@ -74,7 +76,8 @@ class _Told:
             await self._router(scope, receive, send)
         except HTTPException as error:
             message = f"{scope['method']} {scope['path'][:200]}: {error.detail}."
-            raise RequestError(message, status=error.status_code) from None
+            fix = ollama.fix_of(scope["path"]) if error.status_code == 404 else None
+            raise RequestError(message, status=error.status_code, fix=fix) from None
 
 
 class Routes:
@@ -82,8 +85,8 @@ class Routes:
 
     def __init__(self, parts: Assembly) -> None:
         self._parts = parts
-        self._created = int(time.time())
-        self._names = (
+        self.created = int(time.time())
+        self.names = (
             "rung",
             *(LADDER_PREFIX + ladder for ladder in parts.config.file.ladders),
             *(TIER_PREFIX + tier for tier in parts.tiers),
@@ -92,12 +95,12 @@ class Routes:
     async def root(self, _: Request) -> Response:
         """What answers here. Claude Code looks with HEAD before its first request."""
         doors = [path for path, _ in DOORS]
-        return _json({"rung": rung_version(), "endpoints": [*doors, "/v1/embeddings"]})
+        return _json({"rung": rung_version(), "endpoints": [*doors, "/v1/embeddings", ollama.CHAT]})
 
     async def models(self, request: Request) -> Response:
         """Every name that means something to rung, in the shape of whoever asks."""
         shape = messages if "anthropic-version" in request.headers else chat
-        return Response(shape.encode_models(self._names, self._created), media_type=JSON_TYPE)
+        return Response(shape.encode_models(self.names, self.created), media_type=JSON_TYPE)
 
     async def model(self, request: Request) -> Response:
         """One model. Any name is served: one that rung does not know, by the default ladder."""
@@ -106,7 +109,7 @@ class Routes:
             said = "there is no model of that name."
             raise RequestError(said, status=404, param="model", code="model_not_found")
         shape = messages if "anthropic-version" in request.headers else chat
-        return Response(shape.encode_model(name, self._created), media_type=JSON_TYPE)
+        return Response(shape.encode_model(name, self.created), media_type=JSON_TYPE)
 
     async def request(self, request: Request) -> Response:
         """One finished request, as `rung explain --json` tells it."""

@@ -46,12 +46,15 @@ class Door:
         request_id = self._intake.new_id()
         try:
             request = self._front.decode_request(body, arrival(request_id, scope))
-            if request.stream:
-                await self._stream(request, receive, send)
-            else:
-                await self._plain(request, receive, send)
+            await self._serve(request, receive, send)
         except RungError as error:
             await refuse(error, send, self._front, request_id=request_id)
+
+    async def _serve(self, request: Request, receive: Receive, send: Send) -> None:
+        if request.stream:
+            await self._stream(request, receive, send)
+        else:
+            await self._plain(request, receive, send)
 
     async def _plain(self, request: Request, receive: Receive, send: Send) -> None:
         answering = asyncio.ensure_future(self._intake.answer(request))
@@ -114,7 +117,8 @@ class Door:
         body = self._front.encode_error(_told(wrong, outcome))
         told = labels(self._front, outcome.request.id) + headers.of_outcome(outcome)
         wait = headers.retry_after(wrong.retry_after_seconds)
-        await send_whole(send, self._front.status(wrong.status), body, told, wait)
+        told += headers.NO_RETRY if wrong.lasting else wait
+        await send_whole(send, self._front.status(wrong.status), body, told)
 
 
 class EmbeddingsDoor(Door):

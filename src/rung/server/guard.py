@@ -30,6 +30,10 @@ MOST_HEADERS = 100
 MOST_HEADER_BYTES = 32 * 1024
 BODY_IDLE_SECONDS = 30.0
 BODY_SECONDS = 120.0
+UNTYPED = "/api/"
+"""Where Ollama's clients post. Its server never looks at a body's type, and some send none."""
+
+OWN_SITES = frozenset({b"none", b"same-origin"})
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -109,7 +113,7 @@ class Guard:
             raise RequestError("both Content-Length and Transfer-Encoding are set.")
         length = self._length(seen.get(b"content-length", []))
         if scope["method"] == "POST":
-            _check_body_type(seen)
+            _check_body_type(seen, scope["path"])
         return length
 
     def _check_host(self, values: Sequence[bytes]) -> None:
@@ -140,13 +144,27 @@ def _has_port(name: str) -> bool:
     return bool(colon) and port.isdigit() and (":" not in host or host.endswith("]"))
 
 
-def _check_body_type(seen: dict[bytes, list[bytes]]) -> None:
+def _check_body_type(seen: dict[bytes, list[bytes]], path: str) -> None:
     if any(value.strip().lower() != b"identity" for value in seen.get(b"content-encoding", [])):
         raise RequestError("compressed request bodies are not accepted.", status=415)
+    if b"content-type" not in seen and path.startswith(UNTYPED) and not _from_a_page(seen):
+        return
     kinds = [value.partition(b";")[0].strip().lower() for value in seen.get(b"content-type", [])]
     if kinds != [b"application/json"]:
         # Also what keeps a form on a web page from posting here.
         raise RequestError("the body must be sent as application/json.", status=415)
+
+
+def _from_a_page(seen: dict[bytes, list[bytes]]) -> bool:
+    """Whether a browser may have sent this for a page of somebody else's.
+
+    A page can send a body without a type (`fetch` and `sendBeacon` of a `Blob` that has none), and
+    the browser asks nobody first. But it names the page's origin with every POST, if only as
+    ``null``: https://fetch.spec.whatwg.org/#append-a-request-origin-header. Firefox before 70 left
+    that out at times; whatever tells `Sec-Fetch-Site` has to tell the truth about it too.
+    """
+    sites = {value.strip().lower() for value in seen.get(b"sec-fetch-site", [])}
+    return b"origin" in seen or not sites <= OWN_SITES
 
 
 def _too_large(limit: int) -> RequestError:

@@ -20,6 +20,9 @@ UNGATED: Headers = [(b"x-rung-gated", b"false")]
 ESTIMATED: Headers = [(b"x-rung-estimated", b"true")]
 """On counts that no provider made."""
 
+NO_RETRY: Headers = [(b"x-should-retry", b"false")]
+"""Keeps the SDKs of OpenAI and Anthropic from asking again for what will not come."""
+
 KNOWN_OF_CLIENTS = frozenset(
     {b"anthropic-beta", b"anthropic-version", b"x-claude-code-session-id"}
     | {b"session-id", b"session_id", b"thread-id", b"conversation_id"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rung.core.errors import ConfigError, RequestError, RungError, UpstreamError
 from rung.server import headers
 from rung.server.guard import Send
-from rung.wire import chat, messages
+from rung.wire import chat, messages, ollama_front
 from rung.wire.front import Front, Trouble
 
 JSON = (b"content-type", b"application/json")
@@ -14,6 +14,8 @@ WITHDRAWN = "rung could not serve this request."
 
 def front_of(path: str) -> Front:
     """The dialect in which to speak to whoever called ``path``, whatever is wrong with it."""
+    if path.startswith("/api/"):
+        return ollama_front.FRONT
     return messages.FRONT if path.startswith("/v1/messages") else chat.FRONT
 
 

@@ -14,13 +14,13 @@ from rung.intake import Served
 from rung.server import headers
 from rung.server.guard import Send
 from rung.server.replies import labels
-from rung.wire.front import Front, Reply, StreamWriter, Trouble
+from rung.wire.front import Front, Pulsing, Reply, StreamWriter, Trouble
 
-EVENT_STREAM = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
-]
+COMMENTS_ONLY = 12
+"""Heartbeats that mean nothing, before they have to be events."""
+
+UNHELD = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
+"""What keeps proxies from collecting a stream."""
 
 
 class StreamSink:
@@ -46,6 +46,7 @@ class StreamSink:
         self._models = models
         self._one_at_a_time = asyncio.Lock()
         self._quiet = True
+        self._beats = 0
         self._reply: Reply | None = None
         self._writer: StreamWriter | None = None
         self._calls = 0
@@ -77,8 +78,26 @@ class StreamSink:
         if not self.began:
             await self._begin(headers.of_request(self._request.id))
         if self._quiet:
-            await self._chunk(self._front.heartbeat)
+            await self._chunk(self._pulse())
         self._quiet = True
+
+    def _pulse(self) -> bytes:
+        """A heartbeat; after two minutes of them an event, where clients insist on one.
+
+        Codex gives up after five (its stream_idle_timeout_ms). Not while a provider's own events
+        leave: another's must not stand among them.
+        """
+        self._beats += 1
+        passing_on = self._reply is not None and self._writer is None
+        if self._beats > COMMENTS_ONLY and not passing_on:
+            writer = self._write_as(self._request.model) if self._pulses() else None
+            if isinstance(writer, Pulsing):
+                return writer.beat()
+        return self._front.heartbeat
+
+    def _pulses(self) -> bool:
+        reply = Reply(self._request.id, self._created, "")
+        return isinstance(self._front.writer(reply, self._request), Pulsing)
 
     async def finish(self, served: Served) -> None:
         """Write what was held back, then the end."""
@@ -118,7 +137,8 @@ class StreamSink:
         return self._writer
 
     async def _begin(self, told: headers.Headers) -> None:
-        told = EVENT_STREAM + labels(self._front, self._request.id) + told
+        kind = (b"content-type", self._front.stream_type)
+        told = [kind, *UNHELD, *labels(self._front, self._request.id), *told]
         async with self._one_at_a_time:
             if not self.began:
                 self.began = True

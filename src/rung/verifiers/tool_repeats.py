@@ -12,8 +12,9 @@ from rung.core.parts import Message, Role, ToolCall, ToolResult
 MOST_ALIKE = 2
 """Calls of one answer that may be the same; three are a loop."""
 
-TURNS = 3
-"""Turns in a row with the same call and the same result, after which one more is a loop."""
+TURNS = 5
+"""Turns in a row with the same call and the same result, after which one more is a loop. Agents
+that wait for a job ask three or four times before they do something else."""
 
 _LONGEST_COMPARED = 100_000
 

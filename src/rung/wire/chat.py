@@ -26,6 +26,7 @@ class ChatFront:
 
     dialect = DIALECT
     heartbeat = sse.COMMENT
+    stream_type = sse.CONTENT_TYPE
 
     def decode_request(self, body: bytes, arrival: Arrival) -> Request:
         return chat_request.decode_request(body, arrival)

@@ -9,7 +9,8 @@ import msgspec
 from rung.core.parts import ToolCall
 from rung.wire import chat_json
 from rung.wire.errors import WireError
-from rung.wire.ids import IdRule, fit, wire_name
+from rung.wire.ids import fit, wire_name
+from rung.wire.quirks import Quirks
 
 MOST_TOOL_CALLS = 1024
 
@@ -59,7 +60,7 @@ def _word(told: Any) -> str:
     return str(told) if isinstance(told, int) else ""
 
 
-def history_call(call: ToolCall, rule: IdRule) -> dict[str, Any]:
+def history_call(call: ToolCall, quirks: Quirks) -> dict[str, Any]:
     """A call in a history. Free text goes where `rung.wire.chat_tools` says that it belongs."""
     arguments = call.arguments
     if call.custom:
@@ -69,4 +70,5 @@ def history_call(call: ToolCall, rule: IdRule) -> dict[str, Any]:
         # Chat templates parse them, and an empty string is no JSON.
         "arguments": arguments if arguments.strip() else "{}",
     }
-    return {"id": fit(call.id, rule), "type": "function", "function": function}
+    told = {"id": fit(call.id, quirks.ids), "type": "function", "function": function}
+    return told | dict(quirks.unsigned_calls)

@@ -180,7 +180,7 @@ def _turn(role: Role, parts: tuple[Part, ...], quirks: Quirks, losses: set[str])
         if isinstance(part, Opaque) and part.dialect == DIALECT and part.kind in MESSAGE_FIELDS:
             told[part.kind] = part.raw
         elif isinstance(part, ToolCall) and role is Role.ASSISTANT:
-            told.setdefault("tool_calls", []).append(history_call(part, quirks.ids))
+            told.setdefault("tool_calls", []).append(history_call(part, quirks))
         elif isinstance(part, Refusal):
             told["refusal"] = part.text
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 import msgspec
 
@@ -42,6 +43,8 @@ _SAYS_NOTHING: Mapping[str, frozenset[bytes]] = {
     "response_format": frozenset({b'{"type":"text"}'}),
 }
 """Values that are kept: no model refuses them."""
+
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 Edits = dict[str, bytes | None]
 
@@ -90,9 +93,10 @@ def _stream(found: Mapping[str, Field], changes: Changes) -> Edits:
 
 
 def _asking_for_usage(found: Mapping[str, Field]) -> Edits:
-    options = msgspec.json.decode(found[_OPTIONS].value) if _OPTIONS in found else None
-    options = options if isinstance(options, dict) else {}
-    if options.get("include_usage") is True:
+    options: dict[str, msgspec.Raw] = {}
+    with suppress(msgspec.DecodeError, RecursionError):  # not an object: null, or worse
+        options = _OBJECT.decode(found[_OPTIONS].value) if _OPTIONS in found else {}
+    if bytes(options.get("include_usage", b"")) == b"true":
         return {}
     return {_OPTIONS: chat_json.encode(options | {"include_usage": True})}
 

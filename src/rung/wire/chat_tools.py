@@ -85,7 +85,8 @@ def _decoded(name: str, value: bytes, decoder: msgspec.json.Decoder[list[Any] | 
         raise RequestError(f"'{name}' cannot be read: {error}.", param=name) from None
     if len(told) > MAX_TOOLS:
         raise RequestError(f"'{name}' must be a list of at most {MAX_TOOLS} tools.", param=name)
-    if _LEADING_OUT.search(value):
+    # The plain search first: the pattern alone takes a third of the time of an agent's tools.
+    if b'ef"' in value and _LEADING_OUT.search(value):
         _refuse_outside_references(name, value)
     return told
 

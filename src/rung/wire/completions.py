@@ -157,6 +157,7 @@ class CompletionsFront:
 
     dialect = DIALECT
     heartbeat = sse.COMMENT
+    stream_type = sse.CONTENT_TYPE
 
     def decode_request(self, body: bytes, arrival: Arrival) -> Request:
         return decode_request(body, arrival)

@@ -14,6 +14,7 @@ import msgspec
 from rung.core.errors import RequestError
 from rung.core.parts import Message, Role, Text
 from rung.core.types import Answer, Need, Request, Usage
+from rung.wire import sse
 from rung.wire.chat_reply import encode_error
 from rung.wire.front import Arrival, Front, Reply, StreamWriter, Trouble
 from rung.wire.jsontext import JsonError, fields
@@ -22,6 +23,9 @@ DIALECT = "embeddings"
 MOST_INPUTS = 4096
 MOST_MODEL_CHARACTERS = 256
 
+_NUMBERS = frozenset({int, float})
+_MOST = 3e38
+"""About the largest single float. What is beyond it is no direction to compare anyway."""
 
 
 class _Vector(msgspec.Struct):
@@ -70,12 +74,12 @@ def as_asked(body: bytes, request: Request) -> bytes:
         vectors = _ANSWER.decode(body).data
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return body
-    if not any(isinstance(one.embedding, list) for one in vectors):
+    packed = [_packed(one.embedding) for one in vectors]
+    if all(text is None for text in packed):
         return body
-    for item in told["data"]:
-        numbers = item["embedding"]
-        if isinstance(numbers, list) and all(isinstance(n, int | float) for n in numbers):
-            item["embedding"] = _packed(numbers)
+    for item, text in zip(told["data"], packed, strict=True):
+        if text is not None:
+            item["embedding"] = text
     return msgspec.json.encode(told)
 
 
@@ -84,11 +88,14 @@ def _format(request: Request) -> Any:
     return None if found is None else msgspec.json.decode(found.value)
 
 
-def _packed(numbers: list[int | float]) -> str:
+def _packed(numbers: Any) -> str | None:
+    """The base64 of single floats, little-endian; ``None`` for what is no list of numbers."""
+    if not isinstance(numbers, list) or not all(type(one) in _NUMBERS for one in numbers):
+        return None
     try:
         packed = struct.pack(f"<{len(numbers)}f", *numbers)
-    except OverflowError:
-        packed = struct.pack(f"<{len(numbers)}f", *(max(-3e38, min(3e38, n)) for n in numbers))
+    except (OverflowError, struct.error):
+        packed = struct.pack(f"<{len(numbers)}f", *(max(-_MOST, min(_MOST, n)) for n in numbers))
     return base64.b64encode(packed).decode()
 
 
@@ -121,12 +128,19 @@ class _Embedding:
 
     dialect = DIALECT
     heartbeat = b""
+    stream_type = sse.CONTENT_TYPE
     decode_request = staticmethod(decode_request)
 
-    def encode_answer(self, answer: Answer, usage: Usage, reply: Reply, request: Request) -> bytes:
+    def encode_answer(
+        self,
+        answer: Answer,  # noqa: ARG002 the protocol's, here and below
+        usage: Usage,  # noqa: ARG002
+        reply: Reply,  # noqa: ARG002
+        request: Request,  # noqa: ARG002
+    ) -> bytes:
         raise TypeError("embeddings are not translated")
 
-    def writer(self, reply: Reply, request: Request) -> StreamWriter:
+    def writer(self, reply: Reply, request: Request) -> StreamWriter:  # noqa: ARG002
         raise TypeError("embeddings are not streamed")
 
     def encode_error(self, trouble: Trouble) -> bytes:

@@ -1,14 +1,15 @@
 """What a front door speaks: callers' bytes to a `Request`, answers to bytes they expect.
 
 Each dialect has one object of this shape, named FRONT in its facade (`chat`, `messages`,
-`responses`, `completions`). All of it is pure. Streams leave as framed server-sent events.
+`responses`, `completions`, `ollama_front`). All of it is pure. Streams leave framed: as
+server-sent events, or as lines of JSON.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from rung.core.types import Answer, Directions, Request, Usage
 
@@ -72,6 +73,15 @@ class StreamWriter(Protocol):
         ...
 
 
+@runtime_checkable
+class Pulsing(Protocol):
+    """A writer whose clients count events, and give up a stream that only holds heartbeats."""
+
+    def beat(self) -> bytes:
+        """A sign of life that is an event. From then on the stream is this writer's."""
+        ...
+
+
 class Front(Protocol):
     """One front door's dialect."""
 
@@ -83,13 +93,16 @@ class Front(Protocol):
         """What may be sent at any place of a stream and means nothing."""
         ...
 
+    @property
+    def stream_type(self) -> bytes:
+        """The content type of streams."""
+        ...
+
     def decode_request(self, body: bytes, arrival: Arrival) -> Request:
         """Read one request. Raises RequestError, naming the field; never anything else."""
         ...
 
-    def encode_answer(
-        self, answer: Answer, usage: Usage, reply: Reply, request: Request
-    ) -> bytes:
+    def encode_answer(self, answer: Answer, usage: Usage, reply: Reply, request: Request) -> bytes:
         """A whole answer that has no bytes in this dialect."""
         ...
 
@@ -102,8 +115,10 @@ class Front(Protocol):
         ...
 
     def error_event(self, trouble: Trouble, begun: Reply | None) -> bytes:
-        """What ends a stream that cannot be finished. ``begun`` is what it was labelled with, if
-        anything but heartbeats has left."""
+        """What ends a stream that cannot be finished.
+
+        ``begun`` is what it was labelled with, if anything but heartbeats has left.
+        """
         ...
 
     def status(self, status: int) -> int:

@@ -95,7 +95,7 @@ def splice(
 
 
 def utf8(data: bytes) -> bytes:
-    """``data`` as it came. Raises UnicodeDecodeError, which the parser does not in what it skips."""
+    """``data`` as it came. Raises UnicodeDecodeError, also for what parsers skip unread."""
     if not data.isascii():
         data.decode()
     return data

@@ -9,6 +9,7 @@ from rung.wire import (
     messages_forward,
     messages_reply,
     messages_request,
+    sse,
 )
 from rung.wire.back import Back, Changes, Encoded, Outgoing
 from rung.wire.front import Arrival, Front, Reply, Trouble
@@ -34,6 +35,7 @@ class MessagesFront:
 
     dialect = DIALECT
     heartbeat = PING
+    stream_type = sse.CONTENT_TYPE
 
     def decode_request(self, body: bytes, arrival: Arrival) -> Request:
         return messages_request.decode_request(body, arrival)

@@ -215,7 +215,7 @@ class _Turns:
     def _call(self, turn: _Turn, call: ToolCall) -> None:
         name = wire_name(call.name, call.namespace)
         self._names[call.id] = name
-        function = {"name": name, "arguments": _arguments(call)}
+        function = {"name": name, "arguments": arguments_object(call)}
         turn.calls.append({"id": fit(call.id, ANY), "function": function})
 
     def _result(self, turn: _Turn, result: ToolResult) -> None:
@@ -229,7 +229,7 @@ class _Turns:
         turn.answers["tool_call_id"] = fit(result.call_id, ANY)
 
 
-def _arguments(call: ToolCall) -> msgspec.Raw | dict[str, str]:
+def arguments_object(call: ToolCall) -> msgspec.Raw | dict[str, str]:
     """What a call was made with, as the object that Ollama insists on."""
     if call.custom:
         return {"input": call.arguments}

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Any
 
 from rung.core.types import Sampling
 from rung.wire.ids import ANY, MISTRAL, IdRule
@@ -29,7 +30,8 @@ class Quirks:
     ``limit_field`` is Chat Completions' name for the limit of the answer. ``ids`` is what a tool
     call's id has to look like. ``system_first``: system messages may only stand at the front; later
     ones become the user's. ``most_output_tokens`` is sent where a limit is required and the caller
-    set none.
+    set none. ``unsigned_calls`` are the fields that mark a call in the history as another model's,
+    for models that otherwise want their own signature on it.
     """
 
     refuses: frozenset[str] = frozenset()
@@ -38,6 +40,7 @@ class Quirks:
     ids: IdRule = ANY
     system_first: bool = False
     most_output_tokens: int = 8_192
+    unsigned_calls: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class Family:
     limit_field: str | None = None
     ids: IdRule | None = None
     most_output_tokens: int | None = None
+    unsigned_calls: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,15 @@ def _model(name: str) -> re.Pattern[str]:
 _OPUS_OR_SONNET_4_0 = r"(?:opus|sonnet)-4(?:[-.][01]\b|[-@]20\d{6}|:|$)"
 
 FAMILIES: tuple[Family, ...] = (
+    # -------------------------------------------------------------- Google
+    # A call without its signature is a 400, but for one that says it is of another model:
+    # https://ai.google.dev/gemini-api/docs/thought-signatures
+    Family(
+        re.compile(r"(?:^|/)gemini-(?:[3-9]|\d\d)"),
+        unsigned_calls={
+            "extra_content": {"google": {"thought_signature": "skip_thought_signature_validator"}}
+        },
+    ),
     # -------------------------------------------------------------- Anthropic
     # The longest answers: https://platform.claude.com/docs/en/about-claude/models/overview
     Family(_claude(r"3-(?:opus|sonnet|haiku)"), most_output_tokens=4_096),
@@ -224,5 +237,6 @@ def quirks_of(model: str, server: Quirks) -> Quirks:
                 limit_field=family.limit_field or found.limit_field,
                 ids=family.ids or found.ids,
                 most_output_tokens=family.most_output_tokens or found.most_output_tokens,
+                unsigned_calls=family.unsigned_calls or found.unsigned_calls,
             )
     return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rung.core.types import Answer, Request, Usage
 from rung.wire import sse
 from rung.wire.back import Back, Changes, Encoded, Outgoing, Reader
@@ -18,11 +20,17 @@ from rung.wire.responses_writer import EventWriter, error_event
 __all__ = ["BACK", "DIALECT", "FRONT"]
 
 
+STATUSES: Mapping[int, int] = {402: 400, 422: 400}
+"""Codex sends again whatever comes with another status than 400, six times: what was spent and
+turned down must not be."""
+
+
 class ResponsesFront:
     """What callers of Responses speak."""
 
     dialect = DIALECT
     heartbeat = sse.COMMENT
+    stream_type = sse.CONTENT_TYPE
 
     def decode_request(self, body: bytes, arrival: Arrival) -> Request:
         return decode_request(body, arrival)
@@ -40,7 +48,7 @@ class ResponsesFront:
         return error_event(trouble, begun)
 
     def status(self, status: int) -> int:
-        return status
+        return STATUSES.get(status, status)
 
 
 class ResponsesBack:

@@ -84,6 +84,7 @@ class ResponseReader:
         self._arguments: dict[int, list[str]] = {}
         self._model = ""
         self._told: Told | None = None
+        self._output: Output | None = None
         self._ending = b""
         self._done = False
 
@@ -131,8 +132,7 @@ class ResponseReader:
     def answer(self) -> Answer:
         """The answer so far; how it ended is unknown until it has."""
         told = self._told or Told(status="incomplete")
-        output = read_output(told.output) if told.output else self._came()
-        answer = answer_of(told, output)
+        answer = answer_of(told, self._output or self._came())
         return replace(answer, model=answer.model or self._model, ending=self._ending)
 
     def usage(self) -> Usage:
@@ -154,7 +154,9 @@ class ResponseReader:
         )
 
     def _end(self, told: _Event, status: str, framed: bytes) -> None:
-        self._told = read_response(bytes(told.response), status)
+        whole = read_response(bytes(told.response), status)
+        self._output = read_output(whole.output) if whole.output else None
+        self._told = whole
         self._ending = framed
         self._done = True
 

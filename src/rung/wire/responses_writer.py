@@ -72,6 +72,11 @@ class EventWriter:
         """More text."""
         return self._begin() + self._say(text)
 
+    def beat(self) -> bytes:
+        """A sign of life that is an event."""
+        empty = response_object(self._reply, self._echo, {"status": IN_PROGRESS})
+        return self._begin() or self._event("response.in_progress", {"response": empty})
+
     def thinking(self, text: str) -> bytes:  # noqa: ARG002 reasoning items are signed: never forged
         """Nothing."""
         return b""
@@ -188,18 +193,24 @@ def event(kind: str, told: Mapping[str, Any], number: int) -> bytes:
 
 
 def error_event(trouble: Trouble, begun: Reply | None) -> bytes:
-    """What ends a stream that cannot be finished; with the failed response where one had begun."""
+    """What ends a stream that cannot be finished: the failed response, then an error.
+
+    Codex goes by the first, and asks again unless its code is one of a few; SDKs raise the second.
+    """
     code = error_code(trouble)
     told = {"code": code, "message": trouble.message, "param": trouble.param}
+    reply = begun or Reply(trouble.request_id or "none", 0, "")
+    created = b""
     if begun is None:
-        return event("error", told, 0)
-    failed = response_object(
-        begun,
-        echo(None),
-        {"status": "failed", "error": {"code": code, "message": trouble.message}},
-    )
-    return event("response.failed", {"response": failed}, AFTER_ALL) + event(
-        "error", told, AFTER_ALL + 1
+        # Clients take nothing for a response's end that has not begun as one.
+        empty = response_object(reply, echo(None), {"status": IN_PROGRESS})
+        created = event("response.created", {"response": empty}, 0)
+    ended = {"status": "failed", "error": {"code": code, "message": trouble.message}}
+    failed = response_object(reply, echo(None), ended)
+    return (
+        created
+        + event("response.failed", {"response": failed}, AFTER_ALL)
+        + event("error", told, AFTER_ALL + 1)
     )
 
 

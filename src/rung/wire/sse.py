@@ -16,6 +16,8 @@ MAX_EVENT_BYTES = 1024 * 1024
 COMMENT = b": keep-alive\n\n"
 """A heartbeat that every reader skips."""
 
+CONTENT_TYPE = b"text/event-stream; charset=utf-8"
+
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
