@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -12,8 +13,11 @@ from rung.core.money import from_usd
 from rung.core.nearest import nearest
 from rung.core.parts import Message, Role, Text
 from rung.core.types import Directions, Request, Sampling, SchemaRequest
+from rung.wire import chat
+from rung.wire.front import Arrival
 
-Prompt = str | Sequence[Mapping[str, str]]
+Prompt = str | Sequence[Mapping[str, Any]]
+"""Text, or messages of Chat Completions: with pictures, tool calls and their results."""
 
 
 class Options(msgspec.Struct, kw_only=True):
@@ -21,6 +25,8 @@ class Options(msgspec.Struct, kw_only=True):
 
     verify: Any = ()
     schema: Any = None
+    tools: Any = None
+    tool_choice: Any = None
     system: str | None = None
     max_tokens: int | None = None
     temperature: float | None = None
@@ -59,11 +65,14 @@ def request(
 
     Raises RequestError for what is none.
     """
-    system = [Message(Role.SYSTEM, (Text(asked.system),))] if asked.system else []
-    return Request(
+    system = (Message(Role.SYSTEM, (Text(asked.system),)),) if asked.system else ()
+    told = _told(new_id, prompt, asked)
+    return replace(
+        told,
         id=new_id,
         dialect=dialect,
-        messages=(*system, *_messages(prompt)),
+        body=b"",
+        messages=(*system, *told.messages),
         schema=None if asked.schema is None else SchemaRequest(asked.schema),
         sampling=Sampling(
             max_tokens=asked.max_tokens,
@@ -93,17 +102,24 @@ def _cap(max_usd: object) -> int | None:
         raise RequestError(f"max_usd: {error}.", param="max_usd", fix=fix) from None
 
 
-def _messages(prompt: Prompt) -> list[Message]:
+def _told(new_id: str, prompt: Prompt, asked: Options) -> Request:
+    """The prompt and its tools, read as Chat Completions has them. Raises RequestError."""
     if isinstance(prompt, str):
+        if not prompt.strip():
+            raise RequestError("the prompt is empty.", param="messages")
         prompt = [{"role": "user", "content": prompt}]
+    given = {"messages": prompt, "tools": asked.tools, "tool_choice": asked.tool_choice}
     try:
-        messages = [Message(Role(each["role"]), (Text(each["content"]),)) for each in prompt]
-        empty = not any(message.text.strip() for message in messages)
-    except (KeyError, ValueError, TypeError) as error:
+        body = msgspec.json.encode({key: value for key, value in given.items() if value})
+    except (TypeError, ValueError, RecursionError) as error:
         raise RequestError(
-            f"messages must be a list of {{'role': ..., 'content': text}}: {error}.",
-            param="messages",
+            f"messages and tools must be JSON as of Chat Completions: {error}.", param="messages"
         ) from None
-    if empty:
+    told = chat.FRONT.decode_request(body, Arrival(new_id, Directions(), {}))
+    if not any(message.parts and _says(message) for message in told.messages):
         raise RequestError("the prompt is empty.", param="messages")
-    return messages
+    return told
+
+
+def _says(message: Message) -> bool:
+    return any(not isinstance(part, Text) or bool(part.text.strip()) for part in message.parts)

@@ -29,33 +29,31 @@ class Gates:
     tools: Verifier
 
     def of(self, request: Request, ladder: str, extra: tuple[Verifier, ...]) -> Checklist:
-        """The checks of one request, in the order they run: hygiene, then what was asked for."""
+        """The checks of one request, in the order they run: hygiene, then what was asked for.
+
+        Tool calls come first. An answer without one passes that gate whatever else it is; left
+        unasked behind hygiene that failed, it would withhold what hygiene only flags.
+        """
         if Need.EMBEDDINGS in request.needs:
             return Checklist({}, frozenset())
-        found = {each.name: each for each in self.implied if each.weight is Weight.IMPLIED}
+        offers = _offers_tools(request)
+        own = {self.tools.name} if offers else set()
+        found = {self.tools.name: self.tools} if offers else {}
+        found |= {each.name: each for each in self.implied if each.weight is Weight.IMPLIED}
         for name in (*self.by_ladder.get(ladder, ()), *request.directions.verify):
             if name not in self.configured:
                 raise unknown("verifier", name, self.configured, status=400)
             found[name] = self.configured[name]
-        own = tuple(self._own(request))
-        named = [(_free_name(each.name, found), each) for each in own]
-        found |= dict(named)
+        if request.schema is not None:
+            schema = self.schema(request)
+            name = _free_name(schema.name, found)
+            found[name] = schema
+            own.add(name)
         for each in extra:
             found[_free_name(each.name, found)] = each
         for each in self.implied:
             found.setdefault(each.name, each)
-        return Checklist(found, frozenset(name for name, _ in named))
-
-    def _own(self, request: Request) -> list[Verifier]:
-        """What the request asks for by itself, with no configuration."""
-        found = []
-        if request.tool_choice.mode is not Choice.NONE and any(
-            isinstance(tool, Tool) for tool in request.tools
-        ):
-            found.append(self.tools)
-        if request.schema is not None:
-            found.append(self.schema(request))
-        return found
+        return Checklist(found, frozenset(own))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +69,12 @@ class Checklist:
             Check(name, Weight.SIGNAL if watching and name in self.own else each.weight)
             for name, each in self.verifiers.items()
         )
+
+
+def _offers_tools(request: Request) -> bool:
+    """Whether the model may call a tool that the caller runs."""
+    may = request.tool_choice.mode is not Choice.NONE
+    return may and any(isinstance(tool, Tool) for tool in request.tools)
 
 
 def _free_name(name: str, taken: Mapping[str, object]) -> str:

@@ -29,6 +29,7 @@ from rung.config import Config, FileTable, LadderTable, TierTable
 from rung.core.errors import ConfigError, UpstreamError
 from rung.core.money import to_usd
 from rung.core.outcome import Outcome
+from rung.core.parts import ToolCall
 from rung.core.types import Attempt, Verdict
 from rung.delivery import Sink
 from rung.fittings import READY_MADE
@@ -62,6 +63,8 @@ class RunOptions(TypedDict, total=False):
 
     verify: checks.Verify
     schema: Mapping[str, Any] | bool | None
+    tools: Sequence[Mapping[str, Any]]
+    tool_choice: str | Mapping[str, Any] | None
     system: str | None
     max_tokens: int | None
     temperature: float | None
@@ -101,6 +104,11 @@ class Tier:
         return cls.of("openai", model, **options)
 
     @classmethod
+    def anthropic(cls, model: str, **options: Any) -> Self:
+        """A model of Anthropic's; the key is read from ANTHROPIC_API_KEY."""
+        return cls.of("anthropic", model, **options)
+
+    @classmethod
     def openai_compatible(cls, model: str, base_url: str, **options: Any) -> Self:
         """A model behind any server that speaks the Chat Completions dialect."""
         return cls.of("openai_compatible", model, base_url=base_url, **options)
@@ -138,6 +146,12 @@ class Result:
         """The served answer."""
         answer = self.outcome.answer
         return None if answer is None else answer.text
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The tool calls of the served answer, with `arguments` as JSON text."""
+        answer = self.outcome.answer
+        return () if answer is None else answer.tool_calls
 
     @property
     def draft(self) -> str | None:

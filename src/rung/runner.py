@@ -335,7 +335,8 @@ class _Progress:
     def grow(self, delta: Delta) -> None:
         """Note what came, for the draft and for the bill."""
         self.text.append(delta.text)
-        self.written += (delta.text, delta.thinking, *(c.arguments for c in delta.calls))
+        self.written += (delta.text, delta.thinking)
+        self.written += (text for call in delta.calls for text in (call.name, call.arguments))
         self.usage = delta.usage or self.usage
 
     def seen_through(self, delta: Delta) -> tuple[str, str] | None:

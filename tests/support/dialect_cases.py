@@ -21,7 +21,6 @@ from support.dialects import (
     PIXEL,
     Asked,
     Called,
-    Caller,
     Counted,
     Got,
     Offered,
@@ -52,7 +51,7 @@ PERSON = {
     "additionalProperties": False,
 }
 OSLO = Called("call_1", "weather", {"city": "Oslo"})
-ROME = Called("call_2", "clock", {"city": "Rome \u2013 \"Roma\""})
+ROME = Called("call_2", "clock", {"city": 'Rome \u2013 "Roma"'})
 ASKS = user("What is it like in Oslo, and how late in Rome?")
 RESULTS = Asked(
     (
@@ -95,13 +94,32 @@ CASES = (
     Case("one tool call at a time", replace(TOOLS, parallel=False), CALLS),
     Case("an image", Asked((user("What is it?", Picture(PIXEL)),))),
     Case("an image by its link", Asked((user("What?", Picture(url="http://x.invalid/a.png")),))),
+    Case(
+        "an image in a tool's result",
+        replace(
+            TOOLS,
+            turns=(
+                ASKS,
+                assistant(OSLO),
+                Result("call_1", "the sky", shown=(Picture(PIXEL),)),
+            ),
+        ),
+    ),
     Case("a file", Asked((user("Sum it up.", Paper(PAPER)),))),
     Case("a JSON Schema", Asked(schema=PERSON), Said(('{"name":', ' "Ada"}'))),
-    Case("stopped at the limit", Asked(limit=64), Said(finish="length")),
+    Case("stopped at the limit", Asked(limit=64), Said(finish="length", usage=Counted(said=64))),
     Case("a refusal", said=Said((), finish="refusal", refusal="I will not.")),
     Case(
         "a system message in the middle",
-        Asked((system("Be brief."), user("Hi"), assistant("Yes?"), system("Now in German."), user("Who?"))),
+        Asked(
+            (
+                system("Be brief."),
+                user("Hi"),
+                assistant("Yes?"),
+                system("Now in German."),
+                user("Who?"),
+            )
+        ),
     ),
     Case("temperature, top_p", Asked(temperature=0.25, top_p=0.75)),
     Case("stop sequences", Asked(stop=("END", "###"))),
@@ -188,8 +206,10 @@ def _reminded(turns: tuple[Turn | Result, ...]) -> tuple[Turn | Result, ...]:
             continue
         if isinstance(turn, Turn) and marked:
             assert turn.role == "user"
-            turn, marked = user(*marked, *turn.pieces), ()
-        told.append(turn)
+            told.append(user(*marked, *turn.pieces))
+            marked = ()
+        else:
+            told.append(turn)
     return tuple(told)
 
 
@@ -299,6 +319,8 @@ def _check_request(
     case: Case, front: str, back: str, heard: Asked, losses: tuple[str, ...]
 ) -> None:
     asked = arriving(replace(case.asked, native={}), losses)
+    if back in {"chat", "both"}:
+        asked = replace(asked, turns=tuple(_shown_after(asked.turns)))
     if back == "ollama":
         asked = _narrowed(asked, case.asked.choice)
     if front == "messages" and asked.limit is None:
@@ -308,6 +330,16 @@ def _check_request(
         assert (heard.limit is not None) is (back in {"messages", "ollama"})
         heard = replace(heard, limit=None)
     _same(heard, asked)
+
+
+def _shown_after(turns: tuple[Turn | Result, ...]) -> Iterator[Turn | Result]:
+    """Tools answer with text only in Chat Completions: what they show follows as the user's."""
+    for turn in turns:
+        if isinstance(turn, Result) and turn.shown:
+            yield replace(turn, shown=())
+            yield user(*turn.shown)
+        else:
+            yield turn
 
 
 def _narrowed(asked: Asked, choice: str | None) -> Asked:

@@ -24,6 +24,7 @@ from rung import (
     checks,
 )
 from rung.asking import Options
+from rung.core.parts import ToolCall
 from rung.core.types import EndedBy, Failure, Fault, Kind, Status, UsageSource
 from rung.ledger import Ledger
 from support.gateway import environment, gone
@@ -233,7 +234,42 @@ def test_an_option_that_cannot_be_is_named_and_calls_no_one(options, said):
 def test_a_prompt_that_is_none_is_refused(prompt):
     with cascade(scripted("a", "hello")) as ladder, pytest.raises(RequestError) as caught:
         ladder.run(prompt)
-    assert caught.value.param == "messages"
+    assert caught.value.param.startswith("messages")
+
+
+LOOK = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+
+
+def test_tools_are_offered_as_of_chat_completions_and_their_calls_are_gated():
+    broken = Reply("", tool_calls=(ToolCall("c1", "leap", "{}"),))
+    good = Reply("", tool_calls=(ToolCall("c2", "look", '{"at": "it"}'),))
+    low, high = ScriptedProvider([broken]), ScriptedProvider([good])
+    tiers = [Tier.ready_made("low", low), Tier.ready_made("high", high)]
+    with Cascade(tiers, ledger=None) as ladder:
+        result = ladder.run("Look at it", tools=[LOOK], tool_choice="required")
+    assert (result.tier, result.verified, result.text) == ("high", True, "")
+    assert [(call.name, call.arguments) for call in result.tool_calls] == [("look", '{"at": "it"}')]
+    assert low.calls[0].request.tools[0].name == "look"
+
+
+def test_a_conversation_with_calls_and_results_goes_to_the_tier_as_it_is():
+    provider = ScriptedProvider("It is there.")
+    call = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    told = [
+        {"role": "user", "content": "Look"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c1", "content": "it is there"},
+    ]
+    with cascade(Tier.ready_made("a", provider)) as ladder:
+        assert ladder.run(told, system="Be brief.", tools=[LOOK]).text == "It is there."
+    roles = [message.role.value for message in provider.calls[0].messages]
+    assert roles == ["system", "user", "assistant", "tool"]
+
+
+@pytest.mark.parametrize("tools", [7, [7], [{"type": "function"}], [object()]])
+def test_tools_that_are_none_are_refused(tools):
+    with cascade(scripted("a", "hello")) as ladder, pytest.raises(RequestError):
+        ladder.run("hi", tools=tools)
 
 
 @pytest.mark.parametrize(
