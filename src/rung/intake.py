@@ -130,8 +130,10 @@ class Intake:
         self, request: Request, *, extra: tuple[Verifier, ...] = (), sink: Sink | None = None
     ) -> Served:
         """Serve one request. On cancellation its outcome is booked before CancelledError leaves."""
-        if (repeated := self._broken.repeated_by(request)) is not None:
-            request = replace(request, resend_of=repeated)
+        if (broken := self._broken.repeated_by(request)) is not None:
+            if broken.best is not None:
+                return Served(broken)
+            request = replace(request, resend_of=broken.request.resend_of or broken.request.id)
         order = self.order(request, extra)
         started = self._wall()
         at = datetime.fromtimestamp(started, UTC)
@@ -187,8 +189,6 @@ class Intake:
         self._retries.spend(sum(each.kind is Kind.RETRY for each in run.history))
         decision = run.decision
         served, verified = _serve(run.order.plan, decision)
-        if served is None:
-            self._broken.note(run.order.request)
         attempts = run.history
         waits = (
             self.parts.book is not None
@@ -198,7 +198,7 @@ class Intake:
         )
         request = run.order.request
         last = attempts[-1] if attempts else None
-        return Outcome(
+        outcome = Outcome(
             request=request,
             plan=run.order.plan,
             attempts=attempts,
@@ -212,6 +212,8 @@ class Intake:
             baselines=self._baselines(request, _least_bad(attempts, decision), run.at),
             inbox=waits,
         )
+        self._broken.note(outcome)
+        return outcome
 
     def _baselines(self, request: Request, best: Attempt | None, at: datetime) -> dict[str, int]:
         """What the tokens of the best answer would have cost elsewhere, with no cache to help.

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import blake2b
 
+from rung.core.outcome import Outcome
 from rung.core.types import Request
 from rung.wire.jsontext import JsonError, locate
 
@@ -16,7 +17,7 @@ RESEND_SECONDS = 900.0
 """How long after a broken stream its repetition is recognised. Clients repeat at once, but their
 own time-out may have to pass first."""
 
-MOST_BROKEN = 256
+MOST_BROKEN = 64
 
 
 class RetryBudget:
@@ -44,25 +45,26 @@ class BrokenStreams:
 
     Claude Code does so (https://code.claude.com/docs/en/env-vars, its variable
     CLAUDE_CODE_DISABLE_NONSTREAMING_FALLBACK turns it off). Such a request is served like any
-    other; that it is no new work is for the bill to know. Only clients that name their
-    conversation are recognised: two users may well ask the same.
+    other; that it is no new work is for the bill to know. Where every tier had answered and none had
+    passed, it is told so again: the same climb would be paid for twice. Only clients that name
+    their conversation are recognised: two users may well ask the same.
     """
 
     def __init__(self, wall: Callable[[], float]) -> None:
         self._wall = wall
-        self._broken: OrderedDict[bytes, tuple[str, float]] = OrderedDict()
+        self._broken: OrderedDict[bytes, tuple[Outcome, float]] = OrderedDict()
 
-    def note(self, request: Request) -> None:
+    def note(self, outcome: Outcome) -> None:
         """Remember a stream that ended without an answer."""
-        key = _key(request)
-        if not request.stream or key is None:
+        key = _key(outcome.request)
+        if not outcome.request.stream or outcome.served is not None or key is None:
             return
-        self._broken[key] = (request.resend_of or request.id, self._wall())
+        self._broken[key] = (outcome, self._wall())
         while len(self._broken) > MOST_BROKEN:
             self._broken.popitem(last=False)
 
-    def repeated_by(self, request: Request) -> str | None:
-        """The id of the request that this one repeats, once."""
+    def repeated_by(self, request: Request) -> Outcome | None:
+        """What became of the request that this one repeats, told once."""
         if request.stream or not self._broken:
             return None
         key = _key(request)

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from rung.core.outcome import Outcome
+from rung.core.plan import Plan
 from rung.core.types import Request
 from rung.memory import MOST_BROKEN, RESEND_SECONDS, BrokenStreams
 
@@ -32,14 +34,23 @@ def wall() -> Wall:
 @pytest.fixture
 def broken(wall: Wall) -> BrokenStreams:
     made = BrokenStreams(wall)
-    made.note(asked("first"))
+    made.note(ended(asked("first")))
     return made
+
+
+def ended(request: Request, served: int | None = None) -> Outcome:
+    return Outcome(request, Plan("l", ()), (), None, served, None, 0.0, 1.0)
+
+
+def repeats(broken: BrokenStreams, request: Request) -> str | None:
+    found = broken.repeated_by(request)
+    return None if found is None else found.request.id
 
 
 def test_the_same_conversation_without_a_stream_repeats_the_broken_one_once(
     broken: BrokenStreams,
 ) -> None:
-    assert broken.repeated_by(asked("again", stream=False)) == "first"
+    assert repeats(broken, asked("again", stream=False)) == "first"
     assert broken.repeated_by(asked("later", stream=False)) is None
 
 
@@ -66,13 +77,19 @@ def test_a_broken_stream_is_forgotten_after_a_while(broken: BrokenStreams, wall:
 
 def test_a_plain_request_that_failed_is_not_remembered(wall: Wall) -> None:
     broken = BrokenStreams(wall)
-    broken.note(asked("plain", stream=False))
+    broken.note(ended(asked("plain", stream=False)))
+    assert broken.repeated_by(asked("again", stream=False)) is None
+
+
+def test_a_stream_that_was_served_is_not_remembered(wall: Wall) -> None:
+    broken = BrokenStreams(wall)
+    broken.note(ended(asked("fine"), served=0))
     assert broken.repeated_by(asked("again", stream=False)) is None
 
 
 def test_the_oldest_are_forgotten_first(wall: Wall) -> None:
     broken = BrokenStreams(wall)
     for number in range(MOST_BROKEN + 1):
-        broken.note(asked(f"r{number}", f"words {number}"))
+        broken.note(ended(asked(f"r{number}", f"words {number}")))
     assert broken.repeated_by(asked("again", "words 0", stream=False)) is None
-    assert broken.repeated_by(asked("again", "words 1", stream=False)) == "r1"
+    assert repeats(broken, asked("again", "words 1", stream=False)) == "r1"

@@ -11,6 +11,8 @@ from rung.core.parts import Choice, Message, Role, Text, Tool, ToolCall, ToolCho
 from rung.core.types import (
     Answer,
     EndedBy,
+    Failure,
+    Fault,
     Finish,
     Need,
     Phase,
@@ -69,21 +71,28 @@ class Plays:
         pass
 
 
-async def answer(*providers, ladder="", sink=None, **changes):
+def intake_over(*providers, ladder=""):
     names = [chr(ord("a") + n) for n in range(len(providers))]
     text = "".join(f'[tiers.{n}]\nprovider = "{READY_MADE}"\nretries = 0\n' for n in names)
     text += f"[ladders.default]\ntiers = {names}\n{ladder}"
     config = parse(text, Path("rung.toml"), {})
     parts = assemble(config, ledger=False, ready=dict(zip(names, providers, strict=True)))
     numbers = iter(range(10_000))
-    intake = Intake(
+    return Intake(
         replace(parts.intake.parts, book=None),
         clock=asyncio.get_running_loop().time,
         wall=lambda: 1_700_000_000.0,
         new_id=lambda: f"id-{next(numbers)}",
     )
-    asked = Request("r-1", "library", (Message(Role.USER, (Text("hi"),)),), stream=True)
-    return await intake.answer(replace(asked, **changes), sink=sink)
+
+
+def asked(**changes):
+    made = Request("r-1", "library", (Message(Role.USER, (Text("hi"),)),), stream=True)
+    return replace(made, **changes)
+
+
+async def answer(*providers, ladder="", sink=None, **changes):
+    return await intake_over(*providers, ladder=ladder).answer(asked(**changes), sink=sink)
 
 
 TOOLS = {"tools": (LOOK,), "needs": frozenset({Need.TOOLS})}
@@ -220,3 +229,25 @@ async def test_without_a_choice_of_tools_there_is_no_gate_on_them():
     outcome = (await answer(ScriptedProvider("Hello."), tool_choice=choice, tools=(LOOK,))).outcome
     checks = {check.name for check in outcome.plan.steps[0].checks}
     assert "tool_calls" not in checks
+
+
+async def test_what_no_tier_passed_is_told_again_to_a_client_that_repeats_its_stream():
+    low, high = ScriptedProvider("No."), ScriptedProvider("Never.")
+    body = b'{"messages":[{"role":"user","content":"hi"}]}'
+    told = {"tool_choice": ToolChoice(Choice.REQUIRED), "session": "s", "body": body, **TOOLS}
+    intake = intake_over(low, high)
+    first = (await intake.answer(asked(**told))).outcome
+    again = (await intake.answer(asked(**told, id="r-2", stream=False))).outcome
+    assert (first.served, again is first) == (None, True)
+    assert (len(low.calls), len(high.calls)) == (1, 1)
+
+
+async def test_a_stream_that_broke_is_served_when_it_is_repeated_and_is_no_new_work():
+    broken = Reply("", failure=Failure(Fault.CUT_STREAM, "cut"))
+    provider = ScriptedProvider([broken, "Here."])
+    body = b'{"messages":[{"role":"user","content":"hi"}]}'
+    intake = intake_over(provider)
+    first = (await intake.answer(asked(session="s", body=body))).outcome
+    again = (await intake.answer(asked(session="s", body=body, id="r-2", stream=False))).outcome
+    assert first.served is None
+    assert (again.answer.text, again.request.resend_of) == ("Here.", "r-1")

@@ -16,6 +16,9 @@ from rung.wire.messages_arguments import input_of
 from rung.wire.messages_reply import message_object, reason_of, use_object
 from rung.wire.messages_usage import usage_object
 
+PING = sse.encode(b'{"type":"ping"}', "ping")
+"""A heartbeat that means nothing to anyone."""
+
 
 class MessageWriter:
     """Writes the events of one message. Text grows; everything else leaves whole."""
@@ -41,6 +44,15 @@ class MessageWriter:
     def thinking(self, text: str) -> bytes:  # noqa: ARG002 nobody but the provider can sign it
         """Nothing of it: thinking without its provider's signature is refused when it returns."""
         return self._begin()
+
+    def beat(self) -> bytes:
+        """A sign of life that Claude Code counts; pings it takes for silence.
+
+        Nothing of it says anything: no reason to stop, no token.
+        """
+        delta = {"stop_reason": None, "stop_sequence": None}
+        idle = _event("message_delta", delta=delta, usage={"output_tokens": 0})
+        return self._begin() or (PING if self._open else idle)
 
     def finish(self, answer: Answer, usage: Usage) -> bytes:
         """What has not been written yet, and the end."""
