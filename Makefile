@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.ready
 LOCKS  := requirements/dev.txt requirements/model.txt requirements/uv.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check fix bench docs lock clean
+.PHONY: help setup demo serve test check fix fuzz bench docs lock clean
 
 help: ## List these commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ fix: setup ## Format, and mend what can be mended by itself
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 	@$(BIN)/python tools/cli_reference.py
+
+fuzz: setup ## Feed a million broken inputs to every reader
+	@$(BIN)/python tools/fuzz.py --executions 1000000
 
 bench: setup ## Measure the gateway against a direct call and a bare proxy
 	@$(BIN)/python benchmarks/gateway.py
