@@ -130,6 +130,24 @@ class Ran(NamedTuple):
     events: tuple[SseEvent, ...]
 
 
+def _mended(came: bytes, framed: list[SseEvent]) -> bool:
+    """Whether an event went on with nothing changed but arguments that were no text."""
+    if len(framed) != 1 or b'"arguments"' not in came:
+        return False
+    told, left = msgspec.json.decode(came), msgspec.json.decode(framed[0].data)
+    for choice in told["choices"]:
+        for call in (choice.get("delta") or {}).get("tool_calls") or ():
+            function = call.get("function") if isinstance(call, dict) else None
+            if isinstance(function, dict) and function.get("arguments") is not None:
+                function["arguments"] = None
+    for choice in left["choices"]:
+        for call in (choice.get("delta") or {}).get("tool_calls") or ():
+            function = call.get("function") if isinstance(call, dict) else None
+            if isinstance(function, dict) and isinstance(function.get("arguments"), str):
+                function["arguments"] = None
+    return bool(told == left)
+
+
 def run_stream(dialect: str, pieces: Iterable[bytes]) -> Ran:
     """Read a stream to its end or its fault, as a provider does."""
     request = replace(ASKED, dialect=dialect)
@@ -146,7 +164,8 @@ def run_stream(dialect: str, pieces: Iterable[bytes]) -> Ran:
                     continue
                 deltas.append(delta)
                 framed = Parser().feed(delta.raw)
-                _holds([one.data for one in framed] == [event.data], f"framed anew: {delta.raw!r}")
+                same = [one.data for one in framed] == [event.data]
+                _holds(same or _mended(event.data, framed), f"framed anew: {delta.raw!r}")
     except WireError as error:
         fault = type(error)
     answer, usage = reader.answer(), reader.usage()

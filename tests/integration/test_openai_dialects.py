@@ -266,7 +266,10 @@ async def test_embeddings_are_forwarded_and_come_back_byte_for_byte(http) -> Non
     told = json.dumps(
         {
             "object": "list",
-            "data": [{"object": "embedding", "index": 0, "embedding": "AACAPw=="}],
+            "data": [
+                {"object": "embedding", "index": 0, "embedding": "AACAPw=="},
+                {"object": "embedding", "index": 1, "embedding": "AAAAAA=="},
+            ],
             "model": "embedder-1",
             "usage": {"prompt_tokens": 8, "total_tokens": 8},
         },
@@ -297,7 +300,7 @@ async def test_embeddings_are_forwarded_and_come_back_byte_for_byte(http) -> Non
     ],
 )
 async def test_what_embeddings_used_is_believed_only_where_it_can_be(http, usage, counted) -> None:
-    with OpenAIServer(status(200, {"data": [], "usage": usage})) as server:
+    with OpenAIServer(status(200, {"data": [{"embedding": []}], "usage": usage})) as server:
         done = await done_of(provider_at(server, http), ask_of(embedding_of(b'{"input":"a"}')))
     assert done.usage == counted
 
@@ -309,6 +312,8 @@ async def test_what_embeddings_used_is_believed_only_where_it_can_be(http, usage
         (status(429), Fault.RATE_LIMITED),
         (status(200, {"error": {"message": "x", "code": 429}}), Fault.RATE_LIMITED),
         (status(200, {"data": "x"}), Fault.INVALID_RESPONSE),
+        (status(200, {"data": []}), Fault.INVALID_RESPONSE),
+        (status(200, {"data": [{"embedding": []}] * 2}), Fault.INVALID_RESPONSE),
         (status(200, {"object": "list"}), Fault.INVALID_RESPONSE),
         (raw(whole(200, b"<html>")), Fault.INVALID_RESPONSE),
     ],

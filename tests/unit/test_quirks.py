@@ -189,7 +189,7 @@ def test_long_names_are_matched_in_no_time():
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.pattern.pattern)
 def test_a_family_says_something(family):
     said = (family.refuses, family.at_times, family.limit_field, family.ids)
-    assert any(said) or family.most_output_tokens or family.unsigned_calls
+    assert any((*said, family.most_output_tokens, family.unsigned_calls, family.unshown_thought))
     assert isinstance(family.pattern, re.Pattern)
 
 
@@ -202,3 +202,21 @@ def test_calls_of_another_model_are_marked_for_models_that_sign_theirs(model: st
     )
     assert "extra_content" not in history_call(ToolCall("c1", "look", "{}"), Quirks())
     assert not quirks_of("gemini-2.5-pro", Quirks()).unsigned_calls
+
+
+@pytest.mark.parametrize(
+    ("model", "thought"),
+    [
+        ("kimi-k2.5", " "),
+        ("Pro/moonshotai/Kimi-K2.6", " "),
+        ("kimi-k2-thinking", " "),
+        ("deepseek-reasoner", " "),
+        ("deepseek-ai/DeepSeek-V4", " "),
+        ("deepseek-chat", ""),
+        ("moonshotai/kimi-k2-instruct-0905", ""),
+        ("deepseek-r1-distill-llama-70b", ""),
+        ("gpt-6.1-sol", ""),
+    ],
+)
+def test_models_that_insist_on_the_thinking_behind_a_call_are_given_some(model, thought) -> None:
+    assert quirks_of(model, PLAIN).unshown_thought == thought

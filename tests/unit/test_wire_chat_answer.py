@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rung.core.parts import ToolCall
-from rung.core.types import Answer, Finish, Usage, UsageSource
+from rung.core.types import Answer, Finish, Request, Usage, UsageSource
 from rung.wire import chat
 from rung.wire.back import UpstreamFaultError
 from rung.wire.errors import WireError
+from rung.wire.sse import SseEvent
 
 
 def completion(message: Any = None, **told: Any) -> dict[str, Any]:
@@ -304,3 +305,21 @@ def test_further_choices_are_kept_for_the_checks() -> None:
     told["choices"] += [{"index": 1, "message": {"content": "two"}, "finish_reason": "stop"}]
     answer, _ = decode(told)
     assert (answer.text, answer.more) == ("one", ("two",))
+
+
+def test_arguments_that_came_as_an_object_are_told_as_the_text_that_clients_parse() -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": {"at": 1}}}
+    body = json.dumps({"choices": [{"message": {"tool_calls": [call]}}]}).encode()
+    answer, _ = chat.BACK.decode_answer(body)
+    assert (answer.tool_calls[0].arguments, answer.body) == ('{"at":1}', b"")
+
+
+def test_events_whose_arguments_came_as_an_object_go_on_with_them_as_a_text() -> None:
+    call = {"id": "c", "function": {"name": "look", "arguments": {"at": 1}}}
+    choice = {"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": "tool_calls"}
+    reader = chat.BACK.reader(Request("r", "chat", ()))
+    read = reader.feed(SseEvent("", json.dumps({"choices": [choice]}).encode()))
+    assert read.delta is not None
+    told = json.loads(read.delta.raw.removeprefix(b"data: "))["choices"][0]
+    (call,) = told["delta"]["tool_calls"]
+    assert (call["function"]["arguments"], told["finish_reason"]) == ('{"at":1}', "tool_calls")

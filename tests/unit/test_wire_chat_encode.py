@@ -26,6 +26,7 @@ from rung.core.parts import (
 from rung.core.types import Directions, Request, Sampling, SchemaRequest
 from rung.wire import chat
 from rung.wire.back import Outgoing
+from rung.wire.chat_encode import message_objects
 from rung.wire.front import Arrival
 from rung.wire.ids import MISTRAL
 from rung.wire.quirks import Quirks
@@ -202,9 +203,7 @@ def test_what_the_dialect_has_no_place_for_is_named() -> None:
         {"role": "system", "content": "a\nb"}
     ]
     thinking = Opaque("reasoning", {}, "responses")
-    assert written(Role.ASSISTANT, thinking, losses=("thinking",)) == [
-        {"role": "assistant", "content": ""}
-    ]
+    assert written(Role.ASSISTANT, thinking, losses=("thinking",)) == []
 
 
 def test_words_of_refusal_are_also_read_by_servers_that_know_no_such_field() -> None:
@@ -363,3 +362,18 @@ def test_no_conversation_is_too_odd_to_be_written(sent) -> None:
     encoded = chat.BACK.encode(sent)
     assert json.loads(encoded.body)["messages"] is not None
     assert list(encoded.losses) == sorted(set(encoded.losses))
+
+
+def test_a_call_without_its_thinking_is_given_some_where_it_is_insisted_on() -> None:
+    call, blank = ToolCall("a", "f", "{}"), Quirks(unshown_thought=" ")
+    own, foreign = Opaque("reasoning_content", "so", "chat"), Opaque("thinking", {}, "messages")
+
+    def thought(*parts: Text | ToolCall | Opaque, quirks: Quirks = blank) -> str | None:
+        found = message_objects([Message(Role.ASSISTANT, parts)], quirks, set())
+        told: str | None = found[0].get("reasoning_content")
+        return told
+
+    assert thought(foreign, call) == thought(call) == " "
+    assert thought(own, call) == "so"
+    assert thought(Text("a")) is None
+    assert thought(call, quirks=Quirks()) is None

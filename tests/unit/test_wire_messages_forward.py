@@ -205,3 +205,43 @@ def test_a_schema_that_cannot_be_sent_is_named(schema: Any, refuses: tuple[str, 
     found, losses = forwarded(*refuses, changes={"schema": schema})
     assert "output_config" not in found
     assert losses == ("schema",)
+
+
+CALLED = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
+THOUGHT = {"type": "thinking", "thinking": "so", "signature": "s"}
+RESULT = {"type": "tool_result", "tool_use_id": "t", "content": "r"}
+
+
+def after(*blocks: Any, then: Any = RESULT, kind: str = "enabled") -> tuple[Any, tuple[str, ...]]:
+    """What is sent of ``thinking`` behind a turn of these blocks."""
+    turns = [HI, {"role": "assistant", "content": [*blocks]}, {"role": "user", "content": [then]}]
+    budget = {"budget_tokens": 2048} if kind == "enabled" else {}
+    found, losses = forwarded(messages=turns, thinking={"type": kind} | budget)
+    assert found["messages"] == turns
+    return found.get("thinking", {}).get("type"), losses
+
+
+def test_a_budget_is_left_out_behind_a_call_that_shows_no_thought() -> None:
+    assert after(CALLED) == (None, ("thinking_budget",))
+    assert after({"type": "text", "text": "a"}, CALLED) == (None, ("thinking_budget",))
+
+
+def test_a_budget_stays_wherever_the_provider_takes_it() -> None:
+    assert after(THOUGHT, CALLED) == ("enabled", ())
+    assert after({"type": "redacted_thinking", "data": "x"}, CALLED) == ("enabled", ())
+    assert after(CALLED, then={"type": "text", "text": "on"}) == ("enabled", ())
+    assert after(then=RESULT) == ("enabled", ())
+    assert after(CALLED, kind="adaptive") == ("adaptive", ())
+    told = {"type": "enabled", "budget_tokens": 2048}
+    for turns in ([HI], [HI, {"role": "assistant", "content": "a"}, HI], [1, 2, 3]):
+        assert forwarded(messages=turns, thinking=told)[0]["thinking"] == told
+
+
+def test_a_budget_is_left_out_where_a_drafts_own_call_is_to_be_mended() -> None:
+    call = Message(Role.ASSISTANT, (ToolCall("t", "f", "{}"),))
+    result = Message(Role.TOOL, (ToolResult("t", (Text("no"),), is_error=True),))
+    said = Message(Role.ASSISTANT, (Text("a"),))
+    told = {"type": "enabled", "budget_tokens": 2048}
+    for draft, left in (((call, result), None), ((said, Message(Role.USER, (Text("b"),))), told)):
+        found, _ = forwarded(thinking=told, changes={"appended": draft})
+        assert found.get("thinking") == left

@@ -71,6 +71,10 @@ class OpenAICompatible:
         if read.data is None:
             said = "the provider's answer is invalid: it has no list of embeddings"
             raise CallError(Failure(Fault.INVALID_RESPONSE, said), Phase.FIRST_TOKEN)
+        asked = sum(len(message.parts) for message in ask.request.messages)
+        if len(read.data) != asked:
+            said = f"the provider's answer is invalid: {len(read.data)} embeddings of {asked} texts"
+            raise CallError(Failure(Fault.INVALID_RESPONSE, said), Phase.FIRST_TOKEN)
         answer = Answer("", model=_word(read.model), dialect=embeddings.DIALECT, body=body)
         yield Done(self._line.named(answer), _counted(read.usage))
 

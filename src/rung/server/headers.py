@@ -10,7 +10,7 @@ from decimal import Decimal
 from rung.core.errors import RequestError
 from rung.core.money import exact, from_usd
 from rung.core.outcome import Outcome
-from rung.core.types import Directions, Lane
+from rung.core.types import Directions, Lane, Usage, UsageSource
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -29,6 +29,8 @@ KNOWN_OF_CLIENTS = frozenset(
     | {b"x-session-id", b"x-session-affinity"}
 )
 """Headers of the clients' own that a dialect may look at. No other goes any further."""
+
+LISTS = frozenset({b"anthropic-beta"})
 
 LONGEST_VALUE = 200
 PREFIX = "x-rung-"
@@ -59,12 +61,17 @@ def directions(headers: Iterable[tuple[bytes, bytes]]) -> Directions:
 
 
 def known(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """The clients' own headers that mean something to a dialect, by name in lower case."""
-    return {
-        name.lower().decode("latin-1"): value.decode("latin-1")
-        for name, value in headers
-        if name.lower() in KNOWN_OF_CLIENTS
-    }
+    """The clients' own headers that mean something to a dialect, by name in lower case.
+
+    Of those that come in several lines the last one counts; lists add up.
+    """
+    found: dict[str, str] = {}
+    for given, value in headers:
+        name = given.lower()
+        if name in KNOWN_OF_CLIENTS:
+            told, key = value.decode("latin-1"), name.decode("latin-1")
+            found[key] = f"{found[key]},{told}" if name in LISTS and key in found else told
+    return found
 
 
 def _once(name: str, value: str, before: str | None) -> str:
@@ -142,8 +149,14 @@ def of_outcome(outcome: Outcome) -> Headers:
         (b"x-rung-verified", VERIFIED[outcome.verified]),
         (b"x-rung-cost-usd", exact(outcome.cost_nanousd).encode()),
     ]
+    if outcome.served is not None and _estimated(outcome.attempts[outcome.served].usage):
+        told += ESTIMATED
     told += _baseline(list(outcome.baselines.values()))
     return told
+
+
+def _estimated(usage: Usage) -> bool:
+    return usage.source is UsageSource.ESTIMATED
 
 
 def retry_after(seconds: float | None) -> Headers:

@@ -18,6 +18,7 @@ import msgspec
 
 from rung.core.parts import Choice, Tool, ToolCall
 from rung.core.types import Answer, Finish, Request
+from rung.wire.histories import called
 from rung.wire.ids import wire_name
 from rung.wire.notations import CALL_FIELDS, OPENINGS, Found, Written, found_in, loads
 
@@ -39,14 +40,14 @@ def settled(answer: Answer, request: Request) -> Answer:
         if answer.dialect == request.dialect:
             return answer
         calls = tuple(_resolved(call, tools) for call in answer.tool_calls)
-        return replace(answer, tool_calls=_with_ids(calls, request.id))
+        return replace(answer, tool_calls=_with_ids(calls, request))
     if not tools or not _may_hide_calls(answer, request):
         return answer
     for found in found_in(answer.text, bare=request.schema is None):
         if all(call.name in tools for call in found.calls):
             # What was just deep enough to be read may be too deep to be written.
             with suppress(RecursionError):
-                return _salvaged(answer, found, tools, request.id)
+                return _salvaged(answer, found, tools, request)
     return answer
 
 
@@ -89,9 +90,14 @@ def _free_text(arguments: str) -> str:
     return text if isinstance(text, str) else arguments
 
 
-def _with_ids(calls: Sequence[ToolCall], request_id: str) -> tuple[ToolCall, ...]:
+def _with_ids(calls: Sequence[ToolCall], request: Request) -> tuple[ToolCall, ...]:
+    """The same with ids that no call of the conversation has.
+
+    Clients find a result's call by its id alone, and Anthropic refuses an id that comes twice.
+    """
+    used = called(request.messages) | {""}
     return tuple(
-        call if call.id else replace(call, id=f"call_{request_id}{index}")
+        replace(call, id=f"call_{request.id}{index}") if call.id in used else call
         for index, call in enumerate(calls)
     )
 
@@ -104,7 +110,7 @@ def _may_hide_calls(answer: Answer, request: Request) -> bool:
     return whole and bool(answer.text) and request.tool_choice.mode is not Choice.NONE
 
 
-def _salvaged(answer: Answer, found: Found, tools: _Tools, request_id: str) -> Answer:
+def _salvaged(answer: Answer, found: Found, tools: _Tools, request: Request) -> Answer:
     calls = [_written_call(call, tools[call.name]) for call in found.calls]
     if len({call.id for call in calls}) < len(calls):
         calls = [replace(call, id="") for call in calls]
@@ -112,7 +118,7 @@ def _salvaged(answer: Answer, found: Found, tools: _Tools, request_id: str) -> A
         answer,
         text=found.text,
         finish=Finish.TOOL_CALLS,
-        tool_calls=_with_ids(calls, request_id),
+        tool_calls=_with_ids(calls, request),
         body=b"",
         ending=b"",
         salvaged=found.notation,

@@ -15,7 +15,7 @@ import msgspec
 
 from rung.core.types import Answer, Finish, Usage, UsageSource
 from rung.wire.back import UpstreamFaultError
-from rung.wire.chat_calls import calls_of
+from rung.wire.chat_calls import calls_of, is_loose
 from rung.wire.chat_turns import DIALECT
 from rung.wire.errors import WireError
 from rung.wire.jsontext import utf8
@@ -96,7 +96,7 @@ def decode_answer(body: bytes) -> tuple[Answer, Usage]:
         logprobs=logprobs_of(choice.logprobs),
         more=tuple(content_text(other.message.content) for other in told.choices[1:]),
         dialect=DIALECT,
-        body=kept,
+        body=b"" if any(map(is_loose, message.tool_calls or ())) else kept,
     )
     wrote = bool(text or calls or message.refusal or answer.thinking)
     return answer, usage_of(told.usage, wrote=wrote)

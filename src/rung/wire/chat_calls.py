@@ -43,6 +43,16 @@ def call_of(told: Any) -> ToolCall:
     )
 
 
+def is_loose(told: Any) -> bool:
+    """Whether a call's arguments are no text: some servers write the object itself.
+
+    Clients parse a text, so such an answer cannot go on as it came.
+    """
+    function = told.get("function") if isinstance(told, dict) else None
+    arguments = function.get("arguments") if isinstance(function, dict) else None
+    return arguments is not None and not isinstance(arguments, str)
+
+
 def calls_of(told: list[Any] | None, function_call: Any) -> tuple[ToolCall, ...]:
     """The tool calls of an answer; the single one of the older kind has no id."""
     if told:

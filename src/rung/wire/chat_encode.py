@@ -148,10 +148,18 @@ def message_objects(
             role = Role.USER
             losses.add("system_position")
         begun = begun or role is not Role.SYSTEM
-        told.append(_turn(role, message.parts, quirks, losses))
+        turn = _turn(role, message.parts, quirks, losses)
+        if not _emptied(turn, message):
+            told.append(turn)
     if shown:
         told.append({"role": "user", "content": shown})
     return told
+
+
+def _emptied(turn: Mapping[str, Any], message: Message) -> bool:
+    """Whether nothing of what was said can be said here: an empty turn is refused by some."""
+    bare = turn.keys() == {"role", "content"} and not turn["content"]
+    return bare and bool(message.parts) and all(isinstance(one, Opaque) for one in message.parts)
 
 
 def _results(
@@ -192,6 +200,8 @@ def _turn(role: Role, parts: tuple[Part, ...], quirks: Quirks, losses: set[str])
         if role is Role.ASSISTANT and not told["content"]:
             # Servers that know no field for refusals still see the words.
             told["content"] = told.get("refusal") or (None if "tool_calls" in told else "")
+    if quirks.unshown_thought and "tool_calls" in told and told.keys().isdisjoint(THOUGHTS):
+        told["reasoning_content"] = quirks.unshown_thought
     return told
 
 

@@ -10,6 +10,7 @@ import msgspec
 from rung.wire import chat_json
 from rung.wire.back import Changes, Encoded
 from rung.wire.chat_encode import message_objects
+from rung.wire.chat_mend import mended
 from rung.wire.chat_schema import response_format
 from rung.wire.jsontext import Field, locate, splice
 from rung.wire.quirks import Quirks
@@ -65,16 +66,19 @@ def forward(body: bytes, changes: Changes) -> Encoded:
         edits["response_format"] = chat_json.encode(wanted)
     if changes.stream is not None or changes.usage:
         edits |= _stream(found, changes)
+    spoken = mended(found["messages"].value, changes.quirks) if "messages" in found else None
+    if spoken is not None:
+        edits["messages"] = spoken
     if changes.appended:
-        edits["messages"] = _appended(found, changes, losses)
+        edits["messages"] = _appended(spoken or found["messages"].value, changes, losses)
     edits |= _limit(found, changes.quirks)
     if changes.quirks.refuses:
         _refuse(found, changes.quirks.refuses, edits, losses)
     return Encoded(splice(body, edits, found), tuple(sorted(losses)))
 
 
-def _appended(found: Mapping[str, Field], changes: Changes, losses: set[str]) -> bytes:
-    spoken = found["messages"].value.rstrip()[:-1]
+def _appended(spoken: bytes, changes: Changes, losses: set[str]) -> bytes:
+    spoken = spoken.rstrip()[:-1]
     more = message_objects(changes.appended, changes.quirks, losses)
     return b"%b,%b]" % (spoken, b",".join(map(chat_json.encode, more)))
 

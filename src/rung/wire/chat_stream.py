@@ -8,7 +8,7 @@ import msgspec
 
 from rung.core.growth import CallGrowth, Delta
 from rung.core.types import Answer, Need, Request, Usage
-from rung.wire import sse
+from rung.wire import chat_json, sse
 from rung.wire.back import Read, UpstreamFaultError
 from rung.wire.chat_answer import (
     MOST_CHOICES,
@@ -19,6 +19,7 @@ from rung.wire.chat_answer import (
     thinking_of,
     usage_of,
 )
+from rung.wire.chat_calls import call_of, is_loose
 from rung.wire.chat_growing import GrowingCalls
 from rung.wire.chat_reply import DONE
 from rung.wire.chat_turns import DIALECT
@@ -132,10 +133,27 @@ class ChatReader:
             self._text.append(text)
         if thinking:
             self._thinking.append(thinking)
-        raw = _framed(event) if self._frames else b""
+        raw = self._raw(event, chunk) if self._frames else b""
         if not (raw or text or thinking or calls or usage):
             return Read(None, real)
         return Read(Delta(text, thinking, calls, raw, DIALECT, usage), real)
+
+    def _raw(self, event: SseEvent, chunk: _Chunk) -> bytes:
+        """The event as it came, but for arguments that came as an object: clients parse a text."""
+        calls = [
+            call for one in chunk.choices or () if one.delta for call in one.delta.tool_calls or ()
+        ]
+        if not any(map(is_loose, calls)):
+            return _framed(event)
+        try:
+            told = msgspec.json.decode(event.data)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise WireError(f"an event of the stream cannot be read: {error}") from None
+        for choice in told["choices"]:
+            for call in (choice.get("delta") or {}).get("tool_calls") or ():
+                if is_loose(call):
+                    call["function"]["arguments"] = call_of(call).arguments
+        return _framed(SseEvent(event.event, chat_json.encode(told)))
 
     def _track(self, choice: _StreamChoice) -> bool:
         """Whether ``choice`` ends with this piece."""

@@ -17,6 +17,7 @@ MAX_DEPTH = 128
 MAX_NUMBER_BYTES = 400
 """Longest number at the top level; beyond it, languages disagree about what was sent."""
 
+_TOO_DEEP = f"the body nests deeper than {MAX_DEPTH} levels"
 _RAW_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _KEY = re.compile(rb'[ \t\r\n]*"([^"\\]*(?:\\.[^"\\]*)*)"[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
 _AFTER_VALUE = re.compile(rb"[ \t\r\n]*([,}])")
@@ -25,6 +26,8 @@ _ALL_BYTES = bytes(range(256))
 _NOT_OPENING = _ALL_BYTES.translate(None, b"[{")
 _ONE_KIND = bytes.maketrans(b"{}", b"[]")
 _NOT_STRUCTURE = _ALL_BYTES.translate(None, b'[]{}"')
+_NOT_STRUCTURE_NOR_ESCAPE = _ALL_BYTES.translate(None, b'[]{}"\\/bfnrtu')
+"""Keeps each backslash beside what it escapes; JSON knows no other escapes."""
 
 
 class JsonError(ValueError):
@@ -55,7 +58,10 @@ def fields(body: bytes) -> dict[str, Field]:
     that nest at most `MAX_DEPTH` deep.
     """
     _check_text(body)
-    return locate(body)
+    found = locate(body)
+    if len(body.translate(None, _NOT_OPENING)) > MAX_DEPTH and _deeper_than(body, MAX_DEPTH):
+        raise JsonError(_TOO_DEEP)
+    return found
 
 
 def splice(
@@ -150,17 +156,19 @@ def _check_text(body: bytes) -> None:
         body.decode()
     except UnicodeDecodeError as error:
         raise JsonError(f"the body is not UTF-8 (byte {error.start})") from None
-    if len(body.translate(None, _NOT_OPENING)) > MAX_DEPTH and _deeper_than(body, MAX_DEPTH):
-        raise JsonError(f"the body nests deeper than {MAX_DEPTH} levels")
 
 
 def _deeper_than(body: bytes, limit: int) -> bool:
-    """Whether brackets outside of strings nest deeper than ``limit``.
+    """Whether brackets outside of strings nest deeper than ``limit``, in well-formed JSON.
 
-    Peels one level a round off the bare brackets: all in C, a third of what a scan by regex costs.
+    Peels one level a round off the bare brackets, all in C. Escapes are blotted out and not cut:
+    a replacement of the same length costs half.
     """
     if b"\\" in body:
-        body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+        body = body.translate(None, _NOT_STRUCTURE_NOR_ESCAPE)
+        if b"\\\\" in body:
+            body = body.replace(b"\\\\", b"//")
+        body = body.replace(b'\\"', b"//")
     quoted = body.translate(None, _NOT_STRUCTURE)
     brackets = b"".join(quoted.split(b'"')[::2]).translate(_ONE_KIND)
     for _ in range(limit):
@@ -172,7 +180,7 @@ def _deeper_than(body: bytes, limit: int) -> bool:
 
 def _why_not_an_object(error: Exception) -> str:
     if isinstance(error, RecursionError):
-        return f"the body nests deeper than {MAX_DEPTH} levels"
+        return _TOO_DEEP
     if isinstance(error, msgspec.ValidationError):
         return "the body is not a JSON object"
     return f"the body is not valid JSON: {error}"

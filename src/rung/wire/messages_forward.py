@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from rung.core.parts import Message
+from rung.core.parts import Message, Role
 from rung.wire import chat_json
 from rung.wire.back import Changes, Encoded
 from rung.wire.jsontext import Field, locate, splice
@@ -35,9 +35,15 @@ class _Typed(msgspec.Struct):
     type: Any = None
 
 
+class _Turn(msgspec.Struct):
+    content: list[_Typed]
+
+
 _TYPED = msgspec.json.Decoder(_Typed)
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
+_TURN = msgspec.json.Decoder(_Turn)
+_THOUGHTS = frozenset({"thinking", "redacted_thinking"})
 
 
 def forward(body: bytes, changes: Changes) -> Encoded:
@@ -52,7 +58,7 @@ def forward(body: bytes, changes: Changes) -> Encoded:
     edits: Edits = {"model": chat_json.encode(changes.model)}
     if changes.stream is not None and changes.stream is not _streams(found):
         edits["stream"] = b"true" if changes.stream else b"false"
-    edits |= _thinking(found, refuses, losses)
+    edits |= _thinking(found, changes, losses)
     # Models that think take no temperature but 1.
     if changes.temperature is not None and not _thinks(found, edits):
         edits["temperature"] = chat_json.encode(min(changes.temperature, WARMEST))
@@ -77,17 +83,37 @@ def _longer(messages: bytes, more: Sequence[Message], losses: set[str]) -> bytes
 # ------------------------------------------------------------------ thinking
 
 
-def _thinking(found: Mapping[str, Field], refuses: frozenset[str], losses: set[str]) -> Edits:
-    """What the model refuses of ``thinking``. Where it knows no budgets, it thinks as it likes."""
+def _thinking(found: Mapping[str, Field], changes: Changes, losses: set[str]) -> Edits:
+    """What is refused of ``thinking``. A model that knows no budgets thinks as it likes."""
     refused = THINKING.get(_type_of(found, "thinking"))
-    if refused is None or refused not in refuses:
+    if refused is None:
+        return {}
+    budget, refuses = refused == "thinking_budget", changes.quirks.refuses
+    if refused not in refuses and not (budget and _acted_unthinkingly(found, changes.appended)):
         return {}
     losses.add(refused)
-    if refused == "thinking_budget" and "thinking_adaptive" not in refuses:
+    if budget and refused in refuses and "thinking_adaptive" not in refuses:
         thinking = _object(found, "thinking")
         thinking.pop("budget_tokens", None)
         return {"thinking": chat_json.encode(thinking | {"type": "adaptive"})}
     return {"thinking": None} | _without_forgetting(found)
+
+
+def _acted_unthinkingly(found: Mapping[str, Field], appended: Sequence[Message]) -> bool:
+    """Whether the call whose result comes now was made without a thought to show for it.
+
+    So are those of other dialects' models, and drafts that are to be mended. With a budget for
+    thinking, it is refused: https://platform.claude.com/docs/en/build-with-claude/extended-thinking
+    """
+    if appended:
+        return any(message.role is Role.TOOL for message in appended)
+    try:
+        *_, acted, result = _RAWS.decode(found["messages"].value)
+        turns = [_TURN.decode(raw) for raw in (acted, result)]
+    except (ValueError, msgspec.DecodeError, RecursionError):
+        return False
+    before, now = ([block.type for block in turn.content] for turn in turns)
+    return "tool_use" in before and "tool_result" in now and before[0] not in _THOUGHTS
 
 
 def _without_forgetting(found: Mapping[str, Field]) -> Edits:

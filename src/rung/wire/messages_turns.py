@@ -27,6 +27,7 @@ from rung.core.parts import (
     ToolResult,
 )
 from rung.wire import ids
+from rung.wire.histories import distinct
 from rung.wire.messages_arguments import input_of
 from rung.wire.messages_parts import DIALECT
 
@@ -94,7 +95,7 @@ def conversation(
     if len(rest) == 1 and rest[0].role is Role.SYSTEM:
         losses.add("system_position")
         rest = [Message(Role.USER, rest[0].parts)]
-    turns = _turns(rest, losses)
+    turns = _turns(distinct(rest), losses)
     if not turns or turns[0].role != "user":
         losses |= {"assistant_first"} if turns else set()
         turns.insert(0, _Turn("user", said=_words(SPOKEN_FIRST if turns else NOTHING_SAID)))

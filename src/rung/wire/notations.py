@@ -286,20 +286,18 @@ def _objects(text: str, place: int) -> list[Written]:
 
 def _fence(text: str, place: int) -> list[Written]:
     """One fenced block of JSON, which ends the text."""
-    start = text.find("\n", place)
-    if start < 0 or not text.endswith("```") or text.find("```", start) != len(text) - 3:
+    language = _LANGUAGE.match(text, place)
+    if language is None:
+        raise _NotACallError("another language")
+    start = language.end()
+    if not text.endswith("```") or text.find("```", start) != len(text) - 3:
         raise _NotACallError("no fence")
     return _objects(text[start:-3], 0)
 
 
 def _whole_text(text: str, place: int) -> list[Written]:
     """JSON, fenced or not, that looks like nothing else: its only fields are those of a call."""
-    if not text.startswith("{", place):
-        language = _LANGUAGE.match(text, place)
-        if language is None:
-            raise _NotACallError("another language")
-        return _fence(text, place)
-    return _objects(text, place)
+    return _objects(text, place) if text.startswith("{", place) else _fence(text, place)
 
 
 _LANGUAGE = re.compile(r"```(?:json|tool_call)?\s")

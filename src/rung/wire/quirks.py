@@ -31,7 +31,8 @@ class Quirks:
     call's id has to look like. ``system_first``: system messages may only stand at the front; later
     ones become the user's. ``most_output_tokens`` is sent where a limit is required and the caller
     set none. ``unsigned_calls`` are the fields that mark a call in the history as another model's,
-    for models that otherwise want their own signature on it.
+    for models that otherwise want their own signature on it. ``unshown_thought`` stands for the
+    thinking behind such a call where it is not there, for models that insist on some.
     """
 
     refuses: frozenset[str] = frozenset()
@@ -41,6 +42,7 @@ class Quirks:
     system_first: bool = False
     most_output_tokens: int = 8_192
     unsigned_calls: Mapping[str, Any] = field(default_factory=dict)
+    unshown_thought: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Family:
     ids: IdRule | None = None
     most_output_tokens: int | None = None
     unsigned_calls: Mapping[str, Any] | None = None
+    unshown_thought: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +216,15 @@ FAMILIES: tuple[Family, ...] = (
         re.compile(r"^kimi-k(?:2\.[5-9]|[3-9])"),
         refuses=(SAMPLING - {"logprobs"}) | {"many_choices"},
     ),
+    # Each call in the history has to come with its thinking, and blank is enough:
+    # https://api-docs.deepseek.com/guides/thinking_mode#tool-calls
+    # https://github.com/charmbracelet/crush/issues/2696
+    Family(
+        re.compile(
+            r"(?i)(?:^|/)(?:kimi-k(?:2\.[5-9]|2-thinking|[3-9])|deepseek-(?:reasoner|v[4-9]))"
+        ),
+        unshown_thought=" ",
+    ),
     # Nine letters or digits, checked by the models' own templates wherever they are served:
     # https://github.com/langchain-ai/langchain/pull/24668
     Family(
@@ -238,5 +250,6 @@ def quirks_of(model: str, server: Quirks) -> Quirks:
                 ids=family.ids or found.ids,
                 most_output_tokens=family.most_output_tokens or found.most_output_tokens,
                 unsigned_calls=family.unsigned_calls or found.unsigned_calls,
+                unshown_thought=family.unshown_thought or found.unshown_thought,
             )
     return found

@@ -27,6 +27,7 @@ from rung.core.parts import (
     ToolResult,
 )
 from rung.core.types import Need
+from rung.wire.histories import answered
 from rung.wire.ids import ANY, RESPONSES, IdRule, fit
 from rung.wire.responses_tools import DIALECT
 
@@ -111,7 +112,7 @@ def decode_input(value: bytes) -> tuple[tuple[Message, ...], frozenset[Need]]:
         raise RequestError("'input' must hold at least one item.", param="input")
     needs: set[Need] = set()
     read = [_item(bytes(raw), f"input[{index}]", needs) for index, raw in enumerate(items)]
-    return tuple(_turns(read)), frozenset(needs)
+    return tuple(answered(_turns(read))), frozenset(needs)
 
 
 def _string(value: bytes) -> str:
