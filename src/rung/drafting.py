@@ -44,6 +44,8 @@ def _seed(plan: Plan, step: Step, history: History) -> int | None:
 
 def _feedback(call: Call, history: History) -> tuple[Message, ...]:
     """For a repair: the rejected answer and, exactly, what was wrong with it."""
+    if not history:
+        return ()
     here = [a for a in history if a.tier == call.tier]
     kinds = [call.kind, *(a.kind for a in reversed(here))]
     if next((kind for kind in kinds if kind is not Kind.RETRY), None) is not Kind.REPAIR:

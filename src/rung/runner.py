@@ -150,7 +150,8 @@ class Run:
             match action:
                 case Call():
                     self.phase = Phase.CONNECT
-                    await asyncio.sleep(action.wait_seconds)
+                    if action.wait_seconds:
+                        await asyncio.sleep(action.wait_seconds)
                     await self._call(action)
                 case Verify():
                     self.phase = Phase.VERIFY
@@ -177,7 +178,7 @@ class Run:
                 break
             other = replace(last.answer, text=text, tool_calls=())
             verdict = await verify(verifier, replace(subject, answer=other))
-        named = replace(verdict, verifier=action.check.name, at=self.elapsed())
+        named = verdict.of(action.check.name, self.elapsed())
         self.history = (*before, last.with_verdict(named))
 
     async def _call(self, action: Call) -> None:
@@ -222,7 +223,7 @@ class Run:
         if isinstance(event, Done):
             answer = settled(event.answer, self.order.request)
             # What has left as text stays text.
-            keep = call.released and answer.salvaged
+            keep = answer is event.answer or (call.released and answer.salvaged)
             call.done = event if keep else replace(event, answer=answer)
             return
         if call.first_at is None:
@@ -334,10 +335,13 @@ class _Progress:
 
     def grow(self, delta: Delta) -> None:
         """Note what came, for the draft and for the bill."""
-        self.text.append(delta.text)
+        if delta.text:
+            self.text.append(delta.text)
         self.written += (delta.text, delta.thinking)
-        self.written += (text for call in delta.calls for text in (call.name, call.arguments))
-        self.usage = delta.usage or self.usage
+        if delta.calls:
+            self.written += (text for call in delta.calls for text in (call.name, call.arguments))
+        if delta.usage is not None:
+            self.usage = delta.usage
 
     def seen_through(self, delta: Delta) -> tuple[str, str] | None:
         """The check that can no longer pass, with the reason, if there is one."""

@@ -277,13 +277,13 @@ async def test_a_refusal_is_one(http) -> None:
 
 async def test_nothing_is_passed_on_before_something_real_has_come(http) -> None:
     real = block_delta(0, {"type": "text_delta", "text": "x"})
-    begun = [START, PING, block_start(0, {"type": "text", "text": ""})]
-    with AnthropicServer(stream(*begun, Pause(0.15), real, end=[STALL])) as server:
+    begun = block_start(0, {"type": "text", "text": ""})
+    with AnthropicServer(stream(START, PING, begun, Pause(0.15), real, end=[STALL])) as server:
         async with aclosing(provider_at(server, http).call(ask_of(STREAMING))) as events:
             began = time.monotonic()
             first = await anext(events)
             assert time.monotonic() - began > 0.1
-            assert (first.text, first.raw) == ("", framed(START))
+            assert (first.text, first.raw) == ("x", b"".join(map(framed, (START, begun, real))))
 
 
 async def test_what_is_known_of_the_usage_comes_with_the_deltas(http) -> None:

@@ -11,11 +11,14 @@ import pytest
 from rung import Reply, ScriptedProvider
 from rung.assemble import assemble
 from rung.config import parse
-from rung.core.types import EndedBy, UsageSource
+from rung.core.types import EndedBy, Request, UsageSource
 from rung.fittings import READY_MADE
 from rung.server.door import Door
+from rung.server.stream import COMMENTS_ONLY
 from rung.wire import chat as wire_chat
+from rung.wire import messages, responses
 from rung.wire.sse import COMMENT as HEARTBEAT
+from rung.wire.sse import Parser
 from support.gateway import Gateway, Upstream, Wire, ask, chat, request, toml
 from support.openai_server import (
     RESET,
@@ -316,12 +319,12 @@ async def waited_for(tmp_path):
     ladder = f'[tiers.slow]\nprovider = "{READY_MADE}"\n[ladders.default]\ntiers = ["slow"]'
     config = parse(ladder, tmp_path / "rung.toml", {})
 
-    async def play(reply, bug=None, **more):
+    async def play(reply, bug=None, front=wire_chat.FRONT, sent=None, **more):
         parts = assemble(config, ledger=False, ready={"slow": ScriptedProvider(reply)})
         if bug is not None:
             parts.intake.parts = replace(parts.intake.parts, book=Broken(bug))
-        door = Door(wire_chat.FRONT, parts.intake, heartbeat_seconds=0.02)
-        body = chat(stream=True, **more)
+        door = Door(front, parts.intake, heartbeat_seconds=0.02)
+        body = chat(stream=True, **more) if sent is None else json.dumps(sent).encode()
         heard = []
         arriving = iter([{"type": "http.request", "body": body, "more_body": False}])
 
@@ -357,6 +360,44 @@ async def test_after_a_heartbeat_what_passed_nothing_ends_in_an_error_event(wait
     (event,) = body.replace(HEARTBEAT, b"").split(b"\n\n")[:-1]
     assert json.loads(event.removeprefix(b"data: "))["error"]["code"] == "unverified"
     assert rest[-1]["more_body"] is False
+
+
+LONG_WAIT = Reply("At last.", seconds=0.02 * (COMMENTS_ONLY + 8))
+MESSAGES_ASKED = {
+    "model": "rung",
+    "max_tokens": 9,
+    "stream": True,
+    "messages": [{"role": "user", "content": "hi"}],
+}
+
+
+async def test_after_two_minutes_of_pings_claude_code_gets_events_that_say_nothing(waited_for):
+    _, *rest = await waited_for(LONG_WAIT, front=messages.FRONT, sent=MESSAGES_ASKED)
+    body = b"".join(message["body"] for message in rest)
+    events = [json.loads(event.data) for event in Parser().feed(body)]
+    kinds = [event["type"] for event in events]
+    assert kinds[:COMMENTS_ONLY] == ["ping"] * COMMENTS_ONLY
+    assert kinds[COMMENTS_ONLY : COMMENTS_ONLY + 2] == ["message_start", "message_delta"]
+    assert kinds.count("message_start") == kinds.count("message_stop") == 1
+    idle = [event for event in events if event["type"] == "message_delta"]
+    assert [event["delta"]["stop_reason"] for event in idle[:-1]] == [None] * (len(idle) - 1)
+    assert idle[-1]["delta"]["stop_reason"] == "end_turn"
+    reader = messages.BACK.reader(Request("r", "chat", ()))
+    for event in Parser().feed(body):
+        reader.feed(event)
+    assert (reader.answer().text, reader.complete) == ("At last.", True)
+
+
+async def test_after_two_minutes_of_comments_codex_gets_events_that_say_nothing(waited_for):
+    sent = {"model": "rung", "stream": True, "input": "hi"}
+    _, *rest = await waited_for(LONG_WAIT, front=responses.FRONT, sent=sent)
+    body = b"".join(message["body"] for message in rest)
+    assert body.startswith(HEARTBEAT * COMMENTS_ONLY)
+    kinds = [json.loads(event.data)["type"] for event in Parser().feed(body)]
+    assert kinds[0] == "response.created"
+    assert kinds.count("response.created") == 1
+    assert kinds.count("response.in_progress") > 2
+    assert kinds[-1] == "response.completed"
 
 
 async def test_a_bug_after_the_first_bytes_ends_in_an_error_event(waited_for):

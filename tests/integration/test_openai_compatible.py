@@ -72,11 +72,13 @@ def provider_at(server: OpenAIServer, http: HttpClient, **settings: Any) -> Open
     return OpenAICompatible(http, Endpoint(server.base_url, **settings))
 
 
-def payload(delta: Delta) -> Any:
-    """What one event holds, as it stands in a stream."""
-    assert delta.raw.startswith(b"data: ")
-    assert delta.raw.endswith(b"\n\n")
-    return json.loads(delta.raw.removeprefix(b"data: "))
+def payloads(*deltas: Delta) -> list[Any]:
+    """What each event holds, as it stands in a stream. One read may bring several."""
+    told = b"".join(delta.raw for delta in deltas)
+    assert told.endswith(b"\n\n")
+    events = told.removesuffix(b"\n\n").split(b"\n\n")
+    assert all(event.startswith(b"data: ") for event in events)
+    return [json.loads(event.removeprefix(b"data: ")) for event in events]
 
 
 PLAIN = request_of()
@@ -211,14 +213,40 @@ async def test_a_plain_answer_keeps_the_providers_bytes(http) -> None:
 
 
 async def test_a_stream_arrives_piece_by_piece_with_its_payloads(http) -> None:
+    pieces = (chunk({"content": "hel"}), Pause(0.1), chunk({"content": "lo"}))
+    with OpenAIServer(stream(*pieces, Pause(0.1), chunk({}, "stop"), end=[DONE])) as server:
+        *deltas, _ = await events_of(provider_at(server, http), ask_of(COUNTING))
+    assert [delta.text for delta in deltas] == ["hel", "lo", ""]
+    assert [payloads(delta) for delta in deltas] == [[pieces[0]], [pieces[2]], [chunk({}, "stop")]]
+
+
+async def test_what_came_in_one_read_is_passed_on_at_once(http) -> None:
+    words = [chunk({"content": word}) for word in ("a", "b", "c")]
+    told = b"".join(b"data: %b\n\n" % json.dumps(each).encode() for each in words)
+    with OpenAIServer(raw(STREAM_HEAD, piece(told), STALL)) as server:
+        async with aclosing(provider_at(server, http).call(ask_of(STREAMING))) as events:
+            first = await anext(events)
+    assert (first.text, payloads(first)) == ("abc", words)
+
+
+async def test_what_came_before_a_fault_in_one_read_is_passed_on(http) -> None:
+    told = b"data: %b\n\ndata: oops\n\n" % json.dumps(chunk({"content": "a"})).encode()
+    with OpenAIServer(raw(STREAM_HEAD, piece(told), STALL)) as server:
+        async with aclosing(provider_at(server, http).call(ask_of(STREAMING))) as events:
+            assert (await anext(events)).text == "a"
+            with pytest.raises(CallError) as caught:
+                await anext(events)
+    assert caught.value.failure.fault is Fault.INVALID_RESPONSE
+
+
+async def test_the_events_of_a_stream_keep_their_order(http) -> None:
     with OpenAIServer(text(["hel", "lo"])) as server:
-        events = await events_of(provider_at(server, http), ask_of(COUNTING))
-    *deltas, done = events
-    assert [delta.text for delta in deltas] == ["", "hel", "lo", "", ""]
-    payloads = [payload(delta) for delta in deltas]
-    assert payloads[0]["choices"][0]["delta"]["role"] == "assistant"
-    assert payloads[3]["choices"][0]["finish_reason"] == "stop"
-    assert payloads[4]["choices"] == []
+        *deltas, done = await events_of(provider_at(server, http), ask_of(COUNTING))
+    assert "".join(delta.text for delta in deltas) == "hello"
+    told = payloads(*deltas)
+    assert told[0]["choices"][0]["delta"]["role"] == "assistant"
+    assert told[3]["choices"][0]["finish_reason"] == "stop"
+    assert told[4]["choices"] == []
     assert done == Done(replace(done.answer, text="hello", finish=Finish.STOP), COUNTED)
     assert done.answer.model == "scripted-1"
 
@@ -226,7 +254,7 @@ async def test_a_stream_arrives_piece_by_piece_with_its_payloads(http) -> None:
 async def test_usage_that_the_caller_did_not_ask_for_is_counted_and_withheld(http) -> None:
     with OpenAIServer(text("hello")) as server:
         *deltas, done = await events_of(provider_at(server, http), ask_of(STREAMING))
-    assert all(payload(delta)["choices"] for delta in deltas)
+    assert all(told["choices"] for told in payloads(*deltas))
     assert done.usage == COUNTED
 
 
@@ -239,7 +267,7 @@ async def test_nothing_is_passed_on_before_something_real_has_come(http) -> None
             began = time.monotonic()
             first = await anext(events)
             assert time.monotonic() - began > 0.1
-            assert (first.text, payload(first)) == ("", role)
+            assert (first.text, payloads(first)) == ("x", [role, role, chunk({"content": "x"})])
 
 
 async def test_an_error_after_the_role_is_unseen_by_the_caller(http) -> None:

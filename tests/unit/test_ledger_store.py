@@ -321,6 +321,14 @@ async def test_a_row_the_tables_refuse_fails_alone_among_those_it_waited_with(le
     assert len(ledger.recent(50)) == 20
 
 
+@pytest.mark.parametrize("count", [0, 1, 2, 15, 16, 17, 31, 37])
+def test_all_rows_of_a_table_are_written_in_order_however_many_there_are(ledger, count):
+    made = outcome()
+    verdicts = tuple(Verdict(f"check-{n}", Status.PASSED, "", at=n) for n in range(count))
+    ledger.append_now(replace(made, attempts=(replace(made.attempts[0], verdicts=verdicts),)))
+    assert ledger.find("req-1").history[0].verdicts == verdicts
+
+
 async def test_an_outcome_is_recorded_once(ledger):
     await ledger.append(outcome())
     with pytest.raises(LedgerError, match="UNIQUE"):

@@ -312,7 +312,8 @@ def _settle(plan: Plan, history: History, steps: tuple[Step, ...], reason: Exhau
     found = [index for step in steps for index in servable(step, history)]
     if not found:
         return Exhausted(reason, None)
-    best = max(found, key=lambda index: _merit(plan, history, index))
+    alone = len(found) == 1
+    best = found[0] if alone else max(found, key=lambda index: _merit(plan, history, index))
     return _end_with(plan, history, best, reason)
 
 
@@ -372,7 +373,7 @@ def _elapsed(history: History) -> float:
 
 
 def _late(plan: Plan, history: History) -> bool:
-    return not _elapsed(history) < _deadline(plan)
+    return plan.deadline_seconds is not None and not _elapsed(history) < plan.deadline_seconds
 
 
 def _wait_seconds(plan: Plan, history: History, used: int) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rung.core.plan import Plan, Step
 from rung.core.saying import said
-from rung.core.types import Attempt, Check, History, Kind, Status, Verdict, Weight
+from rung.core.types import Attempt, History, Kind, Status, Verdict, Weight
 from rung.core.vote import AGREEMENT, Tally, tally
 
 DRAWS = frozenset({Kind.FIRST, Kind.SAMPLE})
@@ -18,21 +18,28 @@ CONFIDENCE = {Status.PASSED: 1.0, Status.FAILED: 0.0}
 
 def proven(step: Step, attempt: Attempt) -> bool:
     """Whether a required gate has passed that found something to judge."""
-    proofs = {v.verifier for v in attempt.verdicts if v.status is Status.PASSED and not v.vacuous}
-    return any(c.name in proofs and _is_gate(c, Weight.REQUIRED) for c in step.checks)
+    required = _required(step)
+    return bool(required) and any(
+        v.verifier in required and v.status is Status.PASSED and not v.vacuous
+        for v in attempt.verdicts
+    )
 
 
 def rejected(step: Step, attempt: Attempt) -> bool:
     """Whether a gate has failed."""
     failed = _checks_with(attempt, Status.FAILED)
-    gates = (Weight.REQUIRED, Weight.IMPLIED)
-    return any(check.name in failed and _is_gate(check, *gates) for check in step.checks)
+    if not failed:
+        return False
+    return any(
+        check.name in failed and check.weight is not Weight.SIGNAL and check.name != AGREEMENT
+        for check in step.checks
+    )
 
 
 def unproven(step: Step, attempt: Attempt) -> bool:
     """Whether a required gate has not passed: it failed, abstained or was never run."""
-    passed = _checks_with(attempt, Status.PASSED)
-    return any(c.name not in passed and _is_gate(c, Weight.REQUIRED) for c in step.checks)
+    required = _required(step)
+    return bool(required) and not required <= _checks_with(attempt, Status.PASSED)
 
 
 def doubted(plan: Plan, step: Step, history: History, index: int) -> bool:
@@ -50,9 +57,10 @@ def doubted(plan: Plan, step: Step, history: History, index: int) -> bool:
     return not sure or undecided(step, history)
 
 
-def _is_gate(check: Check, *weights: Weight) -> bool:
-    """Agreement is never one: it is about several draws and cannot reject one of them."""
-    return check.weight in weights and check.name != AGREEMENT
+def _required(step: Step) -> set[str]:
+    """Agreement is no gate: it is about several draws and cannot reject one of them."""
+    found = {check.name for check in step.checks if check.weight is Weight.REQUIRED}
+    return found - {AGREEMENT} if found else found
 
 
 def _checks_with(attempt: Attempt, status: Status) -> set[str]:

@@ -72,7 +72,8 @@ class Features:
 
 def estimate_tokens(text: str) -> int:
     """About how many tokens ``text`` is; 0 only for the empty text."""
-    return -(-len(text.encode("utf-8", "replace")) // BYTES_PER_TOKEN)
+    size = len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+    return -(-size // BYTES_PER_TOKEN)
 
 
 def features(request: Request) -> Features:

@@ -34,3 +34,22 @@ class Delta:
     dialect: str = ""
     usage: Usage | None = None
     final: bool = False
+
+    def joined(self, later: Delta) -> Delta | None:
+        """Both as one; ``None`` where an outlet may have to part them, or their order would go.
+
+        Tool calls and what is final may be kept while the text before them leaves.
+        """
+        if self.final or later.final or self.calls or later.calls:
+            return None
+        if self.dialect != later.dialect or bool(self.raw) != bool(later.raw):
+            return None
+        if self.text and later.thinking:
+            return None
+        return Delta(
+            self.text + later.text,
+            self.thinking + later.thinking,
+            raw=self.raw + later.raw,
+            dialect=self.dialect,
+            usage=later.usage or self.usage,
+        )

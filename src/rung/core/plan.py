@@ -155,6 +155,7 @@ def plan(features: Features, policy: Policy, terms: Terms) -> Plan:
     cap = _tighter(policy.cost_cap_nanousd, terms.cost_cap_nanousd)
     deadline = _tighter(policy.deadline_seconds, terms.deadline_seconds)
     votable = Need.TOOLS not in features.needs
+    checks = _in_order(terms.checks)
     steps: list[Step] = []
     excluded: list[Excluded] = []
     for rung in policy.rungs:
@@ -162,7 +163,7 @@ def plan(features: Features, policy: Policy, terms: Terms) -> Plan:
         if any(step.tier == rung.tier for step in steps):
             why = "it stands lower on the ladder already"
         if why is None:
-            steps.append(_step(rung, terms, votable=votable))
+            steps.append(_step(rung, terms, checks, votable=votable))
         else:
             excluded.append(Excluded(rung.tier, why))
     return Plan(
@@ -187,11 +188,9 @@ def stream_mode(policy: Policy, needs: frozenset[Need]) -> StreamMode:
     return StreamMode.TOOLS if Need.TOOLS in needs else StreamMode.HOLD
 
 
-def _step(rung: Rung, terms: Terms, *, votable: bool) -> Step:
+def _step(rung: Rung, terms: Terms, checks: tuple[Check, ...], *, votable: bool) -> Step:
     """One tier's place. ``votable`` says that text alone can tell two answers apart."""
-    checks = _in_order(terms.checks)
-    proven = any(check.weight is Weight.REQUIRED for check in checks)
-    if rung.samples > 1 and votable and not proven:
+    if rung.samples > 1 and votable and all(c.weight is not Weight.REQUIRED for c in checks):
         checks = _in_order((*checks, Check(AGREEMENT, Weight.SIGNAL)))
     return Step(
         tier=rung.tier,
@@ -212,7 +211,9 @@ def _in_order(checks: tuple[Check, ...]) -> tuple[Check, ...]:
     weights: dict[str, Weight] = {}
     for check in checks:
         weight = Weight.SIGNAL if check.name == AGREEMENT else check.weight
-        weights[check.name] = min(weight, weights.get(check.name, weight), key=_WEIGHTS.index)
+        known = weights.get(check.name)
+        heavier = weight if known is None else min(weight, known, key=_WEIGHTS.index)
+        weights[check.name] = heavier
     unordered = (Check(name, weight) for name, weight in weights.items())
     return tuple(sorted(unordered, key=lambda check: check.weight is Weight.SIGNAL))
 
@@ -220,8 +221,8 @@ def _in_order(checks: tuple[Check, ...]) -> tuple[Check, ...]:
 def _why_not(rung: Rung, features: Features, terms: Terms, cap: int | None) -> str | None:
     if terms.pinned is not None and rung.tier != terms.pinned:
         return f"the request is pinned to {terms.pinned}"
-    if missing := sorted(need.value for need in features.needs & rung.lacks):
-        return f"cannot carry {', '.join(missing)}"
+    if missing := features.needs & rung.lacks:
+        return f"cannot carry {', '.join(sorted(missing))}"
     if rung.context_tokens is not None and features.total_tokens > rung.context_tokens:
         return (
             f"about {features.total_tokens} tokens do not fit its context of {rung.context_tokens}"

@@ -9,8 +9,9 @@ replays to the same decisions.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any
 
 from rung.core.parts import FREE_CHOICE, HostedTool, Message, Role, Tool, ToolCall, ToolChoice
@@ -245,6 +246,11 @@ class Verdict:
     at: float = 0.0
     vacuous: bool = False
 
+    def of(self, verifier: str, at: float) -> Verdict:
+        """The same verdict under the name that a plan has for the check, and its time."""
+        found = (self.status, self.reason, self.trust, self.score, self.seconds)
+        return Verdict(verifier, *found, at, self.vacuous)
+
 
 class Weight(StrEnum):
     """What a failed check may do: REQUIRED and IMPLIED gates reject, a SIGNAL lowers confidence.
@@ -368,7 +374,10 @@ class Attempt:
 
     def with_verdict(self, verdict: Verdict) -> Attempt:
         """The same attempt with one more verdict."""
-        return replace(self, verdicts=(*self.verdicts, verdict))
+        # Not by `replace`, which takes longer: this is done for each check of each answer.
+        values = list(_VALUES(self))
+        values[_VERDICTS] = (*self.verdicts, verdict)
+        return Attempt(*values)
 
     @property
     def aborted(self) -> bool:
@@ -380,5 +389,8 @@ class Attempt:
         """Wall time of the call, load included."""
         return self.ended_at - self.started_at
 
+
+_VALUES = attrgetter(*Attempt.__match_args__)
+_VERDICTS = Attempt.__match_args__.index("verdicts")
 
 History = tuple[Attempt, ...]

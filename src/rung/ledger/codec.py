@@ -46,6 +46,9 @@ _NO_ANSWER: Final[dict[str, Any]] = {
     **dict.fromkeys(("dialect", "called_json", "salvaged")),
     "tool_calls": 0,
 }
+_NO_FAILURE: Final[dict[str, Any]] = dict.fromkeys(
+    ("failure_fault", "failure_message", "failure_status", "retry_after_seconds")
+)
 
 _encoder = msgspec.json.Encoder(enc_hook=str)
 
@@ -77,9 +80,17 @@ def encode(outcome: Outcome) -> Rows:
     steps = {step.tier: (index, step) for index, step in enumerate(outcome.plan.steps)}
     for position, attempt in enumerate(outcome.attempts):
         index, step = steps.get(attempt.tier, (None, None))
-        place = {"request_id": name, "position": position, "step": index}
-        told = _attempt_row(attempt) | _answer_columns(attempt.answer, offered)
-        rows.attempts.append(told | place | {"gates": _gates(attempt, step)})
+        rows.attempts.append(
+            {
+                **_attempt_row(attempt),
+                **_answer_columns(attempt.answer, offered),
+                **_failure_columns(attempt.failure),
+                "request_id": name,
+                "position": position,
+                "step": index,
+                "gates": _gates(attempt, step),
+            }
+        )
         rows.verdicts.extend(_verdict_rows(attempt, step, name, position))
     for baseline, cost in outcome.baselines.items():
         rows.baselines.append({"request_id": name, "name": clean(baseline), "cost_nanousd": cost})
@@ -154,7 +165,7 @@ def _gates(attempt: Attempt, step: Step | None) -> str | None:
 
 def _attempt_row(attempt: Attempt) -> dict[str, Any]:
     usage = attempt.usage
-    return _failure_columns(attempt.failure) | {
+    return {
         "id": clean(attempt.id),
         "tier": clean(attempt.tier),
         "kind": attempt.kind.value,
@@ -210,9 +221,7 @@ def _offered(request: Request, attempts: History) -> frozenset[ToolName]:
 
 def _failure_columns(failure: Failure | None) -> dict[str, Any]:
     if failure is None:
-        return dict.fromkeys(
-            ("failure_fault", "failure_message", "failure_status", "retry_after_seconds")
-        )
+        return _NO_FAILURE
     return {
         "failure_fault": failure.fault.value,
         "failure_message": clean(failure.message),

@@ -13,13 +13,15 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final
 
 from rung.core.errors import LedgerError
 from rung.core.outcome import Outcome
-from rung.ledger.codec import Rows, encode
+from rung.ledger.codec import Row, Rows, encode
 from rung.ledger.schema import connect, explained, is_locked, statements
 
 MOST_AT_ONCE: Final = 500
@@ -27,6 +29,11 @@ MOST_AT_ONCE: Final = 500
 
 MOST_WAITING: Final = 10_000
 """Outcomes that may wait for the disk before new ones are refused."""
+
+
+ROWS_AT_ONCE: Final = (16, 8, 4, 2, 1)
+"""Rows in one statement. Each statement prepares the tables' checks anew: for one row that takes
+longer than the row. A few sizes, so that all statements stay compiled."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +57,7 @@ class Writer:
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
         self._inserts = [
-            (name.removeprefix("insert "), statement)
+            _Insert(name.removeprefix("insert "), statement)
             for name, statement in statements().items()
             if name.startswith("insert ")
         ]
@@ -130,9 +137,8 @@ class Writer:
         connection = self._connected()
         connection.execute("BEGIN IMMEDIATE")
         try:
-            for table, statement in self._inserts:
-                if waiting := getattr(rows, table):
-                    connection.executemany(statement, waiting)
+            for insert in self._inserts:
+                insert.run(connection, getattr(rows, insert.table))
             connection.execute("COMMIT")
         finally:
             # SQLite has already rolled back by itself after some errors (a full disk).
@@ -165,6 +171,28 @@ class Writer:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+class _Insert:
+    """The insertion of rows into one table, several with one statement."""
+
+    def __init__(self, table: str, statement: str) -> None:
+        self.table = table
+        head, _, names = statement.partition(" VALUES ")
+        columns = names.strip("()").split(", ")
+        self._values = itemgetter(*(column.removeprefix(":") for column in columns))
+        row = f"({', '.join('?' * len(columns))})"
+        self._texts = {n: f"{head} VALUES {', '.join([row] * n)}" for n in ROWS_AT_ONCE}
+
+    def run(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+        """Insert all rows, in order."""
+        start = 0
+        for size in ROWS_AT_ONCE:
+            while len(rows) - start >= size:
+                several = rows[start : start + size]
+                values = chain.from_iterable(map(self._values, several))
+                connection.execute(self._texts[size], tuple(values))
+                start += size
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

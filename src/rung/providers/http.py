@@ -129,7 +129,6 @@ class HttpStream:
         self._client = client
         self._request = request
         self._timeout = timeout_seconds
-        self._origin = _origin(request.url)
         self._response: Response
         self._chunks: AsyncIterator[bytes | bytearray | memoryview]
         self._whole = False
@@ -205,6 +204,10 @@ class HttpStream:
                 Phase.STREAM,
                 f"{self._origin} broke off before its answer was complete",
             ) from None
+
+    @property
+    def _origin(self) -> str:
+        return _origin(self._request.url)
 
     def _length(self) -> int | None:
         """The body's length if known; the library drops the header when it decompresses."""

@@ -6,7 +6,7 @@ passed on and when, and what a broken one means.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -100,7 +100,9 @@ class Speaker:
         """
         request = ask.request
         back = self._back(request)
-        quirks = narrowed(self._quirks, _settings(ask, back))
+        quirks = self._quirks
+        if quirks.at_times:
+            quirks = narrowed(quirks, _settings(ask, back))
         if _is_own(ask, back):
             told = back.forward(request.body, self._changes(ask, quirks))
             losses = told.losses
@@ -234,9 +236,8 @@ async def _deltas(stream: HttpStream, reading: _Reading) -> AsyncGenerator[Delta
     parser = sse.Parser()
     async with aclosing(stream.chunks()) as chunks:
         async for chunk in chunks:
-            for event in parser.feed(chunk):
-                for delta in reading.take(event):
-                    yield delta
+            for delta in reading.joined(parser.feed(chunk)):
+                yield delta
             if reading.reader.done:
                 break
     await stream.drain(DRAIN_SECONDS)
@@ -258,6 +259,27 @@ class _Reading:
             final = self.reader.complete
             self.held.append(replace(read.delta, final=True) if final else read.delta)
         return self.rest() if self.begun else []
+
+    def joined(self, events: Iterable[sse.SseEvent]) -> Iterator[Delta]:
+        """The deltas that the events of one read set free, those that go together as one.
+
+        What a read brings came at one time: each delta by itself costs a write to the caller.
+        """
+        waiting: Delta | None = None
+        try:
+            for event in events:
+                for delta in self.take(event):
+                    both = None if waiting is None else waiting.joined(delta)
+                    if waiting is not None and both is None:
+                        yield waiting
+                    waiting = both or delta
+        except WireError:
+            # What came before the fault has come: it counts, and may leave.
+            if waiting is not None:
+                yield waiting
+            raise
+        if waiting is not None:
+            yield waiting
 
     def rest(self) -> list[Delta]:
         """All that is still held."""
