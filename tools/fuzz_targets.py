@@ -44,7 +44,7 @@ from rung.wire.errors import WireError
 from rung.wire.front import Arrival, Front, Trouble
 from rung.wire.ids import ANTHROPIC, ANY, MISTRAL, RESPONSES, fit, unwrap, wire_name
 from rung.wire.ollama import ChatOptions, ChatReader, Lines, decode_part, encode_chat, prompt_size
-from rung.wire.ollama_answer import MOST_CALLS
+from rung.wire.ollama.answer import MOST_CALLS
 from rung.wire.sse import Parser, SseEvent
 
 

@@ -77,7 +77,7 @@ def test_the_fuzzer_sees_what_is_broken(fuzz: ModuleType, monkeypatch: Any) -> N
     def feed(_: object, event: SseEvent) -> None:
         raise KeyError(event.event)
 
-    monkeypatch.setattr("rung.wire.messages_stream.MessageReader.feed", feed)
+    monkeypatch.setattr("rung.wire.messages.stream.MessageReader.feed", feed)
     tally = fuzz.batch((1, 0, 300, "messages.reader"))
     assert len(tally.found) > 200
     small = fuzz.smaller(tally.found[0])
@@ -88,7 +88,7 @@ def test_the_fuzzer_sees_what_is_broken(fuzz: ModuleType, monkeypatch: Any) -> N
 def test_the_fuzzer_sees_a_cut_stream_that_is_taken_for_whole(
     fuzz: ModuleType, monkeypatch: Any
 ) -> None:
-    from rung.wire.chat_stream import ChatReader
+    from rung.wire.chat.stream import ChatReader
 
     monkeypatch.setattr(ChatReader, "complete", property(lambda reader: bool(reader._text)))
     assert fuzz.batch((1, 0, 100, "chat.cut")).found

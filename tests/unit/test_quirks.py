@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rung.core.parts import ToolCall
 from rung.core.types import Sampling
-from rung.wire.chat_calls import history_call
+from rung.wire.chat.calls import history_call
 from rung.wire.ids import ANY, MISTRAL
 from rung.wire.quirks import (
     CLAUDE_SAMPLING,

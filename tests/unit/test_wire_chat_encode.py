@@ -26,7 +26,7 @@ from rung.core.parts import (
 from rung.core.types import Directions, Request, Sampling, SchemaRequest
 from rung.wire import chat
 from rung.wire.back import Outgoing
-from rung.wire.chat_encode import message_objects
+from rung.wire.chat.encode import message_objects
 from rung.wire.front import Arrival
 from rung.wire.ids import MISTRAL
 from rung.wire.quirks import Quirks

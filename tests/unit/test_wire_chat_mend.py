@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rung.wire.chat_mend import mended
+from rung.wire.chat.mend import mended
 from rung.wire.ids import MISTRAL
 from rung.wire.quirks import Quirks
 

@@ -24,8 +24,9 @@ from rung.core.parts import (
     ToolResult,
 )
 from rung.core.types import Directions, Lane, Need, Request, Sampling, SchemaRequest
-from rung.wire import chat, chat_request
+from rung.wire import chat
 from rung.wire.back import Changes
+from rung.wire.chat import request as chat_request
 from rung.wire.front import Arrival
 
 HELLO = [{"role": "user", "content": "hello"}]

@@ -14,7 +14,7 @@ from rung.core.parts import ToolCall
 from rung.core.types import Answer, Finish, Need, Request, Usage, UsageSource
 from rung.wire import chat, sse
 from rung.wire.back import Read, Reader, UpstreamFaultError
-from rung.wire.chat_stream import ChatReader
+from rung.wire.chat.stream import ChatReader
 from rung.wire.errors import WireError
 from rung.wire.front import Reply
 from rung.wire.sse import Parser, SseEvent

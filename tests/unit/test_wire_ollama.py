@@ -26,11 +26,11 @@ from rung.core.parts import (
 )
 from rung.core.types import Fault, Finish, Need, Sampling, SchemaRequest, UsageSource
 from rung.wire import ollama as wire
-from rung.wire import ollama_server as server
 from rung.wire.back import Outgoing
-from rung.wire.ollama_answer import MOST_CALLS
-from rung.wire.ollama_thinking import MOST_BLANKS, Thoughts
-from rung.wire.ollama_window import IMAGE_TOKENS
+from rung.wire.ollama import server as server
+from rung.wire.ollama.answer import MOST_CALLS
+from rung.wire.ollama.thinking import MOST_BLANKS, Thoughts
+from rung.wire.ollama.window import IMAGE_TOKENS
 from support.conversations import answers, messages, outgoing, tools
 
 HELLO = (Message(Role.SYSTEM, (Text("Be brief."),)), Message(Role.USER, (Text("a"), Text("b"))))

@@ -39,7 +39,7 @@ from rung.wire import ollama
 from rung.wire import ollama_front as wire
 from rung.wire.back import Outgoing
 from rung.wire.front import Arrival, Reply, Trouble
-from rung.wire.ollama_front_request import HARMLESS_OPTIONS
+from rung.wire.ollama_front.request import HARMLESS_OPTIONS
 from support import conversations
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"more").decode()

@@ -30,7 +30,7 @@ from rung.core.types import Sampling, SchemaRequest
 from rung.wire.back import Changes, Outgoing
 from rung.wire.quirks import Quirks
 from rung.wire.responses import BACK, FRONT
-from rung.wire.responses_encode import LEAST_OUTPUT_TOKENS
+from rung.wire.responses.encode import LEAST_OUTPUT_TOKENS
 from support.conversations import outgoing
 from support.responses_bodies import AGENT, arrival, decoded
 

@@ -20,9 +20,9 @@ from rung.providers.ollama_health import examine
 from rung.providers.ollama_loading import LOAD_SECONDS, Loading, Residence
 from rung.providers.ollama_server import FIXES, HEADERS, Complaint, OllamaError, OllamaServer
 from rung.wire import ollama as wire
-from rung.wire import ollama_server as about
 from rung.wire.back import Encoded, Outgoing
 from rung.wire.ollama import OLLAMA_LACKS
+from rung.wire.ollama import server as about
 
 __all__ = ["LOAD_SECONDS", "OLLAMA_LACKS", "OllamaProvider"]
 

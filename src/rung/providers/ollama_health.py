@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from rung.providers.base import Health
 from rung.providers.ollama_server import OllamaError, OllamaServer
 from rung.wire import ollama as wire
-from rung.wire import ollama_server as about
+from rung.wire.ollama import server as about
 
 
 @dataclass(slots=True)

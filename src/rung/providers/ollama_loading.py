@@ -14,7 +14,7 @@ from rung.core.types import Fault
 from rung.providers.base import CallError
 from rung.providers.ollama_server import OllamaServer
 from rung.wire import ollama as wire
-from rung.wire import ollama_server as about
+from rung.wire.ollama import server as about
 
 LOAD_SECONDS = 180.0
 """How long a load may take before its callers are told that it failed."""

@@ -9,7 +9,7 @@ from rung.providers.base import CallError
 from rung.providers.faults import BY_HUNDRED, BY_STATUS, clean
 from rung.providers.http import HttpClient, HttpError
 from rung.wire import ollama as wire
-from rung.wire import ollama_server as about
+from rung.wire.ollama import server as about
 
 LOOK_SECONDS = 2.0
 """How long a question about the server itself may take."""

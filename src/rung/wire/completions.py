@@ -14,10 +14,13 @@ import msgspec
 from rung.core.errors import RequestError
 from rung.core.parts import Message, Role, Text
 from rung.core.types import Answer, Finish, Request, Usage, UsageSource
-from rung.wire import chat_fields, chat_json, chat_reply, sse
-from rung.wire.chat_fields import FLAG, RULES, Rule, between, rule
-from rung.wire.chat_reply import DONE, REASONS, usage_object
-from rung.wire.chat_writer import Frames, Unwritten
+from rung.wire import sse
+from rung.wire.chat import fields as chat_fields
+from rung.wire.chat import json as chat_json
+from rung.wire.chat import reply as chat_reply
+from rung.wire.chat.fields import FLAG, RULES, Rule, between, rule
+from rung.wire.chat.reply import DONE, REASONS, usage_object
+from rung.wire.chat.writer import Frames, Unwritten
 from rung.wire.front import Arrival, Front, Reply, Trouble
 from rung.wire.jsontext import Field
 

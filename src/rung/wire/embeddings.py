@@ -15,7 +15,7 @@ from rung.core.errors import RequestError
 from rung.core.parts import Message, Role, Text
 from rung.core.types import Answer, Need, Request, Usage
 from rung.wire import sse
-from rung.wire.chat_reply import encode_error
+from rung.wire.chat.reply import encode_error
 from rung.wire.front import Arrival, Front, Reply, StreamWriter, Trouble
 from rung.wire.jsontext import JsonError, fields
 

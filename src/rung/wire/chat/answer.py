@@ -1,0 +1,240 @@
+"""OpenAI Chat Completions, plain answers as providers give them.
+
+Providers' answers are hostile until read: whatever the bytes, `decode_answer` returns an answer or
+raises WireError. The dialect: https://platform.openai.com/docs/api-reference/chat/object
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from rung.core.types import Answer, Finish, Usage, UsageSource
+from rung.wire.back import UpstreamFaultError
+from rung.wire.chat.calls import calls_of, is_loose
+from rung.wire.chat.turns import DIALECT
+from rung.wire.errors import WireError
+from rung.wire.jsontext import utf8
+
+MOST_CHOICES = 128
+MOST_TOKENS = 10**9
+"""A count beyond it is no count."""
+
+FINISHES: Mapping[str, Finish] = {
+    "stop": Finish.STOP,
+    "eos": Finish.STOP,
+    "end_turn": Finish.STOP,
+    "length": Finish.LENGTH,
+    "max_tokens": Finish.LENGTH,
+    "tool_calls": Finish.TOOL_CALLS,
+    "function_call": Finish.TOOL_CALLS,
+    "content_filter": Finish.REFUSAL,
+}
+"""The dialect's own reasons, and the odd ones of compatible servers."""
+
+
+class _AnswerMessage(msgspec.Struct):
+    content: str | list[Any] | None = None
+    refusal: str | None = None
+    tool_calls: list[Any] | None = None
+    function_call: Any = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+    reasoning_details: Any = None
+
+
+class _Choice(msgspec.Struct):
+    message: _AnswerMessage
+    finish_reason: Any = None
+    logprobs: Any = None
+
+
+class _Completion(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    error: Any = None
+    model: Any = None
+    usage: Any = None
+    object: Any = None
+    message: Any = None
+    type: Any = None
+    code: Any = None
+
+
+_DECODER = msgspec.json.Decoder(_Completion)
+_ENCODER = msgspec.json.Encoder()
+
+
+def decode_answer(body: bytes) -> tuple[Answer, Usage]:
+    """Read a provider's plain answer, and what it says was used.
+
+    `Answer.body` holds the bytes as they came, unless they are JSON only by Python's standards
+    (``NaN``): then what is not a number is null in it. Raises WireError for what is no answer, and
+    UpstreamFaultError for an error with HTTP 200.
+    """
+    told, kept = _decode(body)
+    if not told.choices:
+        if (fault := fault_of(told)) is not None:
+            raise UpstreamFaultError(fault)
+        raise WireError("the answer has no choices")
+    if len(told.choices) > MOST_CHOICES:
+        raise WireError(f"the answer has more than {MOST_CHOICES} choices")
+    choice = told.choices[0]
+    message = choice.message
+    text = content_text(message.content)
+    calls = calls_of(message.tool_calls, message.function_call)
+    answer = Answer(
+        text=text,
+        finish=finish_of(choice.finish_reason, message.refusal, called=bool(calls)),
+        model=told.model if isinstance(told.model, str) else "",
+        refusal=message.refusal or None,
+        tool_calls=calls,
+        thinking=thinking_of(message),
+        logprobs=logprobs_of(choice.logprobs),
+        more=tuple(content_text(other.message.content) for other in told.choices[1:]),
+        dialect=DIALECT,
+        body=b"" if any(map(is_loose, message.tool_calls or ())) else kept,
+    )
+    wrote = bool(text or calls or message.refusal or answer.thinking)
+    return answer, usage_of(told.usage, wrote=wrote)
+
+
+def _decode(body: bytes) -> tuple[_Completion, bytes]:
+    try:
+        return _DECODER.decode(utf8(body)), body
+    except msgspec.ValidationError as error:
+        raise WireError(f"the answer is not a chat completion: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        told = json.loads(body, parse_constant=lambda _: None)
+        mended = _ENCODER.encode(told)
+        return _DECODER.decode(mended), mended
+    except msgspec.ValidationError as error:
+        raise WireError(f"the answer is not a chat completion: {error}") from None
+    except (ValueError, OverflowError, RecursionError):
+        raise WireError("the answer is not JSON") from None
+
+
+def content_text(content: str | list[Any] | None) -> str:
+    """The plain text of a message's content. Some providers answer in parts."""
+    if isinstance(content, list):
+        texts = [part.get("text") for part in content if isinstance(part, dict)]
+        return "".join(text for text in texts if isinstance(text, str))
+    return content or ""
+
+
+class Faulty(Protocol):
+    """A body that may be an error. vLLM's older versions put its fields at the top."""
+
+    error: Any
+    object: Any
+    message: Any
+    type: Any
+    code: Any
+
+
+def fault_of(told: Faulty) -> Any:
+    """The error object; ``None`` where there is none."""
+    if told.error is None and told.object == "error":
+        return {"message": told.message, "type": told.type, "code": told.code}
+    return told.error
+
+
+class Thoughtful(Protocol):
+    """A message, or a piece of one, wherever servers put what the model thinks aside."""
+
+    content: str | list[Any] | None
+    reasoning_content: Any
+    reasoning: Any
+    reasoning_details: Any
+
+
+def thinking_of(told: Thoughtful) -> str:
+    """What the model thought aside. Servers that fill several fields say the same in each."""
+    for words in (told.reasoning_content, told.reasoning):
+        if isinstance(words, str) and words:
+            return words
+    if isinstance(told.reasoning_details, list):
+        return _words(told.reasoning_details, ("text", "summary"))
+    if isinstance(told.content, list):
+        thoughts = [part.get("thinking") for part in told.content if isinstance(part, dict)]
+        return "".join(
+            _words(thought, ("text",)) if isinstance(thought, list) else thought
+            for thought in thoughts
+            if isinstance(thought, list | str)
+        )
+    return ""
+
+
+def _words(parts: list[Any], names: tuple[str, ...]) -> str:
+    told = (part.get(name) for part in parts if isinstance(part, dict) for name in names)
+    return "".join(words for words in told if isinstance(words, str))
+
+
+def finish_of(reason: Any, refusal: str | None, *, called: bool = False) -> Finish:
+    """Why the model stopped. A refusal, and on some servers a tool call, says ``stop``."""
+    known = FINISHES.get(reason, Finish.UNKNOWN) if isinstance(reason, str) else Finish.UNKNOWN
+    if known is not Finish.STOP:
+        return known
+    if refusal:
+        return Finish.REFUSAL
+    return Finish.TOOL_CALLS if called else known
+
+
+def logprobs_of(told: Any) -> tuple[float, ...]:
+    """The natural log of each written token's probability; empty where they are missing or odd."""
+    content = told.get("content") if isinstance(told, dict) else None
+    if not isinstance(content, list):
+        return ()
+    found = [token.get("logprob") if isinstance(token, dict) else None for token in content]
+    numbers = [float(one) for one in found if isinstance(one, int | float) and math.isfinite(one)]
+    return tuple(min(0.0, one) for one in numbers) if len(numbers) == len(found) else ()
+
+
+# ------------------------------------------------------------------ usage
+
+
+def usage_of(told: Any, *, wrote: bool) -> Usage:
+    """What a provider says was used; source NONE unless its counts make sense.
+
+    A prompt of no tokens makes none, nor does an answer of none when something was written
+    (``wrote``): such counts would bill nothing. Counters inside others are clamped to them.
+    """
+    if not isinstance(told, dict):
+        return Usage()
+    read = _count(told.get("prompt_tokens"))
+    written = _count(told.get("completion_tokens"))
+    total = _count(told.get("total_tokens"))
+    if written is None and read is not None and total is not None:
+        written = max(0, total - read)
+    if not read or written is None or (wrote and written == 0):
+        return Usage()
+    before = told.get("prompt_tokens_details")
+    cached = _detail(before, "cached_tokens") or _detail(told, "prompt_cache_hit_tokens")
+    cached = min(cached, read)
+    return Usage(
+        input_tokens=read,
+        output_tokens=written,
+        cache_read_tokens=cached,
+        cache_write_tokens=min(_detail(before, "cache_write_tokens"), read - cached),
+        reasoning_tokens=min(
+            _detail(told.get("completion_tokens_details"), "reasoning_tokens"), written
+        ),
+        source=UsageSource.PROVIDER,
+    )
+
+
+def _detail(told: Any, name: str) -> int:
+    return (_count(told.get(name)) or 0) if isinstance(told, dict) else 0
+
+
+def _count(value: Any) -> int | None:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MOST_TOKENS:
+        return None
+    return value

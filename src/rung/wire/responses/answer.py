@@ -1,0 +1,225 @@
+"""OpenAI Responses, plain answers as providers give them.
+
+Providers' answers are hostile until read: whatever the bytes, `decode_answer` returns an answer or
+raises WireError. The dialect: https://platform.openai.com/docs/api-reference/responses/object
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from rung.core.parts import ToolCall
+from rung.core.types import Answer, Finish, Usage, UsageSource
+from rung.wire.back import UpstreamFaultError
+from rung.wire.errors import WireError
+from rung.wire.jsontext import utf8
+from rung.wire.responses.tools import DIALECT
+
+MOST_ITEMS = 1024
+"""More items than any answer has."""
+
+MOST_TOKENS = 10**9
+"""A count beyond it is no count."""
+
+CALLS: Mapping[str, str] = {"function_call": "arguments", "custom_tool_call": "input"}
+"""The kinds of item that call a tool of the caller's, with the field that holds what for."""
+
+_INCOMPLETE: Mapping[Any, Finish] = {
+    "max_output_tokens": Finish.LENGTH,
+    "content_filter": Finish.REFUSAL,
+}
+_WHOLE = ("completed", "incomplete", None)
+_FAILED = ("failed", "cancelled")
+
+
+class Told(msgspec.Struct):
+    """A response as far as it is read."""
+
+    output: list[Any] | None = None
+    status: Any = None
+    error: Any = None
+    incomplete_details: Any = None
+    model: Any = None
+    usage: Any = None
+
+
+_DECODER = msgspec.json.Decoder(Told)
+
+
+def decode_answer(body: bytes) -> tuple[Answer, Usage]:
+    """Read a provider's plain answer, and what it says was used.
+
+    Raises WireError for what is no finished answer, UpstreamFaultError for one that failed.
+    """
+    told = read_response(body)
+    if told.output is None:
+        raise WireError("the answer has no output")
+    output = read_output(told.output)
+    return answer_of(told, output, body=body), usage_of(told.usage, wrote=output.wrote)
+
+
+def read_response(body: bytes, status: str | None = None) -> Told:
+    """A response that has ended; ``status`` is known from elsewhere. Raises as `decode_answer`."""
+    try:
+        told = _DECODER.decode(utf8(body))
+    except msgspec.ValidationError as error:
+        raise WireError(f"the answer is not a response: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise WireError("the answer is not JSON") from None
+    if told.error is not None or told.status in _FAILED:
+        raise UpstreamFaultError(told.error or {"message": f"the response is {told.status}"})
+    told.status = status or told.status
+    if not isinstance(told.status, str | None) or told.status not in _WHOLE:
+        raise WireError(f"the answer is not finished: its status is {told.status!r}")
+    return told
+
+
+class Output(msgspec.Struct):
+    """What the items of an answer say, put together."""
+
+    text: list[str] = msgspec.field(default_factory=list)
+    refusal: list[str] = msgspec.field(default_factory=list)
+    thinking: list[str] = msgspec.field(default_factory=list)
+    calls: list[ToolCall] = msgspec.field(default_factory=list)
+    logprobs: list[Any] = msgspec.field(default_factory=list)
+
+    @property
+    def wrote(self) -> bool:
+        """Whether they say anything that was billed."""
+        return bool(self.text or self.refusal or self.calls)
+
+
+def read_output(items: Sequence[Any]) -> Output:
+    """Read the items. Those of tools that the provider runs say nothing here."""
+    if len(items) > MOST_ITEMS:
+        raise WireError(f"the answer has more than {MOST_ITEMS} items")
+    output = Output()
+    for item in items:
+        if not isinstance(item, dict):
+            raise WireError("the answer has an item that is no object")
+        kind = item.get("type")
+        if kind == "message":
+            _message(item.get("content"), output)
+        elif kind == "reasoning":
+            output.thinking += _thoughts(item)
+        elif isinstance(kind, str) and kind in CALLS:
+            output.calls.append(call_of(item))
+    return output
+
+
+def _message(content: Any, output: Output) -> None:
+    for part in _objects(content):
+        match part:
+            case {"type": "output_text", "text": str(text)}:
+                output.text.append(text)
+                logprobs = part.get("logprobs")
+                output.logprobs += logprobs if isinstance(logprobs, list) else []
+            case {"type": "refusal", "refusal": str(words)}:
+                output.refusal.append(words)
+
+
+def _objects(told: Any) -> list[dict[str, Any]]:
+    return [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+
+
+def _thoughts(item: Mapping[str, Any]) -> list[str]:
+    """The texts of a reasoning item: of its summary, else of its content."""
+    parts = _objects(item.get("summary")) or _objects(item.get("content"))
+    texts = (part.get("text") for part in parts)
+    return [text for text in texts if isinstance(text, str)]
+
+
+def call_of(item: Mapping[str, Any]) -> ToolCall:
+    """A tool call of an item. What is missing is empty: a verifier tells."""
+    kind = item["type"]
+    return ToolCall(
+        id=_word(item.get("call_id")) or _word(item.get("id")),
+        name=_word(item.get("name")),
+        arguments=_arguments(item.get(CALLS[kind])),
+        namespace=_word(item.get("namespace")),
+        custom=kind == "custom_tool_call",
+    )
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _arguments(value: Any) -> str:
+    """Some compatible servers send the arguments' object instead of its text."""
+    if isinstance(value, dict):
+        return msgspec.json.encode(value).decode()
+    return _word(value)
+
+
+def answer_of(told: Told, output: Output, *, body: bytes = b"") -> Answer:
+    """The answer that a finished response gives."""
+    refusal = "".join(output.refusal) or None
+    return Answer(
+        text="".join(output.text),
+        finish=_finish(told, output),
+        model=told.model if isinstance(told.model, str) else "",
+        refusal=refusal,
+        tool_calls=tuple(output.calls),
+        thinking="\n\n".join(output.thinking),
+        logprobs=_logprobs(output.logprobs),
+        dialect=DIALECT,
+        body=body,
+    )
+
+
+def _finish(told: Told, output: Output) -> Finish:
+    if told.status == "incomplete":
+        details = told.incomplete_details
+        reason = details.get("reason") if isinstance(details, dict) else None
+        known = isinstance(reason, str) and reason in _INCOMPLETE
+        return _INCOMPLETE[reason] if known else Finish.UNKNOWN
+    if output.calls:
+        return Finish.TOOL_CALLS
+    return Finish.REFUSAL if output.refusal else Finish.STOP
+
+
+def _logprobs(told: Sequence[Any]) -> tuple[float, ...]:
+    """Natural logs, one a token; empty where any of them is odd."""
+    found = [one.get("logprob") if isinstance(one, dict) else None for one in told]
+    numbers = [float(one) for one in found if isinstance(one, int | float) and math.isfinite(one)]
+    return tuple(min(0.0, one) for one in numbers) if len(numbers) == len(found) else ()
+
+
+def usage_of(told: Any, *, wrote: bool) -> Usage:
+    """What a provider says was used; source NONE unless its counts make sense.
+
+    A prompt of no tokens makes none, nor does an answer of none when something was written.
+    """
+    if not isinstance(told, dict):
+        return Usage()
+    read = _count(told.get("input_tokens"))
+    written = _count(told.get("output_tokens"))
+    if not read or written is None or (wrote and written == 0):
+        return Usage()
+    before, after = told.get("input_tokens_details"), told.get("output_tokens_details")
+    cached = min(_detail(before, "cached_tokens"), read)
+    return Usage(
+        input_tokens=read,
+        output_tokens=written,
+        cache_read_tokens=cached,
+        cache_write_tokens=min(_detail(before, "cache_write_tokens"), read - cached),
+        reasoning_tokens=min(_detail(after, "reasoning_tokens"), written),
+        source=UsageSource.PROVIDER,
+    )
+
+
+def _detail(told: Any, name: str) -> int:
+    return (_count(told.get(name)) or 0) if isinstance(told, dict) else 0
+
+
+def _count(value: Any) -> int | None:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MOST_TOKENS:
+        return None
+    return value
