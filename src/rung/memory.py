@@ -45,9 +45,9 @@ class BrokenStreams:
 
     Claude Code does so (https://code.claude.com/docs/en/env-vars, its variable
     CLAUDE_CODE_DISABLE_NONSTREAMING_FALLBACK turns it off). Such a request is served like any
-    other; that it is no new work is for the bill to know. Where every tier had answered and none had
-    passed, it is told so again: the same climb would be paid for twice. Only clients that name
-    their conversation are recognised: two users may well ask the same.
+    other; that it is no new work is for the bill to know. Where every tier had answered and none
+    had passed, it is told so again: the same climb would be paid for twice. Only clients that
+    name their conversation are recognised: two users may well ask the same.
     """
 
     def __init__(self, wall: Callable[[], float]) -> None:

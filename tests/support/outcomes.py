@@ -7,7 +7,6 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from rung.core.engine import Accept, Action, Call, Exhausted, Release, Verify, next_action
-from rung.core.evidence import votes
 from rung.core.outcome import Outcome
 from rung.core.parts import Message, Role, Text, Tool, ToolCall
 from rung.core.plan import TOOL_CALLS, Excluded, OnExhausted, Plan, Step, StreamMode

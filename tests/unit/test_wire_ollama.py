@@ -27,7 +27,7 @@ from rung.core.parts import (
 from rung.core.types import Fault, Finish, Need, Sampling, SchemaRequest, UsageSource
 from rung.wire import ollama as wire
 from rung.wire.back import Outgoing
-from rung.wire.ollama import server as server
+from rung.wire.ollama import server
 from rung.wire.ollama.answer import MOST_CALLS
 from rung.wire.ollama.thinking import MOST_BLANKS, Thoughts
 from rung.wire.ollama.window import IMAGE_TOKENS
