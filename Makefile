@@ -45,6 +45,7 @@ fuzz: setup ## Feed a million broken inputs to every reader
 
 bench: setup ## Measure the gateway against a direct call and a bare proxy
 	@$(BIN)/python benchmarks/gateway.py
+	@$(BIN)/python benchmarks/streams.py
 
 lock: ## Resolve the newest allowed versions into requirements/
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade \
