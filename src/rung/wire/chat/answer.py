@@ -17,12 +17,11 @@ from rung.core.types import Answer, Finish, Usage, UsageSource
 from rung.wire.back import UpstreamFaultError
 from rung.wire.chat.calls import calls_of, is_loose
 from rung.wire.chat.turns import DIALECT
+from rung.wire.counts import count, detail
 from rung.wire.errors import WireError
 from rung.wire.jsontext import utf8
 
 MOST_CHOICES = 128
-MOST_TOKENS = 10**9
-"""A count beyond it is no count."""
 
 FINISHES: Mapping[str, Finish] = {
     "stop": Finish.STOP,
@@ -206,35 +205,23 @@ def usage_of(told: Any, *, wrote: bool) -> Usage:
     """
     if not isinstance(told, dict):
         return Usage()
-    read = _count(told.get("prompt_tokens"))
-    written = _count(told.get("completion_tokens"))
-    total = _count(told.get("total_tokens"))
+    read = count(told.get("prompt_tokens"))
+    written = count(told.get("completion_tokens"))
+    total = count(told.get("total_tokens"))
     if written is None and read is not None and total is not None:
         written = max(0, total - read)
     if not read or written is None or (wrote and written == 0):
         return Usage()
     before = told.get("prompt_tokens_details")
-    cached = _detail(before, "cached_tokens") or _detail(told, "prompt_cache_hit_tokens")
+    cached = detail(before, "cached_tokens") or detail(told, "prompt_cache_hit_tokens")
     cached = min(cached, read)
     return Usage(
         input_tokens=read,
         output_tokens=written,
         cache_read_tokens=cached,
-        cache_write_tokens=min(_detail(before, "cache_write_tokens"), read - cached),
+        cache_write_tokens=min(detail(before, "cache_write_tokens"), read - cached),
         reasoning_tokens=min(
-            _detail(told.get("completion_tokens_details"), "reasoning_tokens"), written
+            detail(told.get("completion_tokens_details"), "reasoning_tokens"), written
         ),
         source=UsageSource.PROVIDER,
     )
-
-
-def _detail(told: Any, name: str) -> int:
-    return (_count(told.get(name)) or 0) if isinstance(told, dict) else 0
-
-
-def _count(value: Any) -> int | None:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MOST_TOKENS:
-        return None
-    return value

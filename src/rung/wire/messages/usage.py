@@ -9,9 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rung.core.types import Usage, UsageSource
-
-MOST_TOKENS = 10**9
-"""A count beyond it is no count."""
+from rung.wire.counts import count
 
 _READ = "cache_read_input_tokens"
 _WRITTEN = "cache_creation_input_tokens"
@@ -53,15 +51,6 @@ def merged(before: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]
         if value is not None and (older is None or newer is None or newer > older):
             kept[name] = value
     return kept
-
-
-def count(value: Any) -> int | None:
-    """A number of tokens; ``None`` for what is none."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MOST_TOKENS:
-        return None
-    return value
 
 
 def usage_object(usage: Usage) -> dict[str, Any]:

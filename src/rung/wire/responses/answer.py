@@ -15,6 +15,7 @@ import msgspec
 from rung.core.parts import ToolCall
 from rung.core.types import Answer, Finish, Usage, UsageSource
 from rung.wire.back import UpstreamFaultError
+from rung.wire.counts import count, detail
 from rung.wire.errors import WireError
 from rung.wire.jsontext import utf8
 from rung.wire.responses.tools import DIALECT
@@ -22,8 +23,6 @@ from rung.wire.responses.tools import DIALECT
 MOST_ITEMS = 1024
 """More items than any answer has."""
 
-MOST_TOKENS = 10**9
-"""A count beyond it is no count."""
 
 CALLS: Mapping[str, str] = {"function_call": "arguments", "custom_tool_call": "input"}
 """The kinds of item that call a tool of the caller's, with the field that holds what for."""
@@ -197,29 +196,17 @@ def usage_of(told: Any, *, wrote: bool) -> Usage:
     """
     if not isinstance(told, dict):
         return Usage()
-    read = _count(told.get("input_tokens"))
-    written = _count(told.get("output_tokens"))
+    read = count(told.get("input_tokens"))
+    written = count(told.get("output_tokens"))
     if not read or written is None or (wrote and written == 0):
         return Usage()
     before, after = told.get("input_tokens_details"), told.get("output_tokens_details")
-    cached = min(_detail(before, "cached_tokens"), read)
+    cached = min(detail(before, "cached_tokens"), read)
     return Usage(
         input_tokens=read,
         output_tokens=written,
         cache_read_tokens=cached,
-        cache_write_tokens=min(_detail(before, "cache_write_tokens"), read - cached),
-        reasoning_tokens=min(_detail(after, "reasoning_tokens"), written),
+        cache_write_tokens=min(detail(before, "cache_write_tokens"), read - cached),
+        reasoning_tokens=min(detail(after, "reasoning_tokens"), written),
         source=UsageSource.PROVIDER,
     )
-
-
-def _detail(told: Any, name: str) -> int:
-    return (_count(told.get(name)) or 0) if isinstance(told, dict) else 0
-
-
-def _count(value: Any) -> int | None:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MOST_TOKENS:
-        return None
-    return value
