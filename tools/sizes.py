@@ -17,7 +17,11 @@ FUNCTION_LINES = 60
 FORBIDDEN_FILES = {"utils.py", "util.py", "helpers.py", "common.py", "misc.py"}
 ENVIRONMENT = {"environ", "environb", "getenv"}
 MAY_READ_ENVIRONMENT = {"config.py"}
-EXCEPTIONS: dict[str, str] = {}
+EXCEPTIONS: dict[str, str] = {
+    # Processes inside of the sandbox: one sets its own environment, one proves that it is bare.
+    "src/rung/sandbox/inside/slot.py": "0014",
+    "src/rung/sandbox/inside/battery.py": "0014",
+}
 
 
 def main() -> int:

@@ -14,13 +14,26 @@ from typing import Any, cast
 
 from rung.core.errors import RequestError
 from rung.core.types import Weight
+from rung.verifiers import code_parses as codes_parse
+from rung.verifiers import edit_grounded as edits
 from rung.verifiers import function as functions
 from rung.verifiers import json_schema as schemas
+from rung.verifiers import language as languages
+from rung.verifiers import length as lengths
+from rung.verifiers import names_grounded as names
+from rung.verifiers import numbers_grounded as numbers
+from rung.verifiers import quotes_present as quotes
+from rung.verifiers import regex as patterns
+from rung.verifiers import sql as statements
+from rung.verifiers.arithmetic import Arithmetic
 from rung.verifiers.base import Verifier
 from rung.verifiers.cut_off import CutOff
+from rung.verifiers.diff_applies import DiffApplies
 from rung.verifiers.hedging import Hedging
 from rung.verifiers.label_set import label_set
+from rung.verifiers.length import Limits
 from rung.verifiers.not_empty import NotEmpty
+from rung.verifiers.placeholders_kept import PlaceholdersKept
 from rung.verifiers.refusal import Refusal
 
 __all__ = [
@@ -28,6 +41,18 @@ __all__ = [
     "json_object",
     "labels",
     "function",
+    "length",
+    "regex",
+    "language",
+    "code_parses",
+    "sql",
+    "diff_applies",
+    "arithmetic",
+    "numbers_grounded",
+    "names_grounded",
+    "quotes_present",
+    "placeholders_kept",
+    "edit_grounded",
     "not_empty",
     "not_cut_off",
     "not_refused",
@@ -65,6 +90,73 @@ def function(
     It may be async. An argument named ``subject`` is given the request and the whole answer.
     """
     return functions.function(call, name=name, timeout_seconds=timeout_seconds)
+
+
+def length(**limits: Limits) -> Verifier:
+    """The answer is within ``words=(least, most)``, ``characters``, ``lines`` or ``bytes``.
+
+    ``None`` leaves one end open.
+    """
+    return lengths.length(**limits)
+
+
+def regex(
+    pattern: str | None = None, *, forbid: str | None = None, whole: bool = False, advice: str = ""
+) -> Verifier:
+    """``pattern`` is found in the answer, or is the ``whole`` of it; ``forbid`` is not found."""
+    return patterns.regex(pattern, forbid=forbid, whole=whole, advice=advice)
+
+
+def language(*codes: str) -> Verifier:
+    """The answer is in one of these languages (ISO 639-1), or else in that of its question."""
+    return languages.language(*codes)
+
+
+def code_parses(language: str | None = None) -> Verifier:
+    """The code blocks parse: Python, JSON, JSON Lines, TOML, XML. Nothing is run."""
+    return codes_parse.code_parses(language)
+
+
+def sql(tables: str, *, run: bool = False, writes: bool = False) -> Verifier:
+    """SQLite takes the SQL, given the tables that the script ``tables`` makes."""
+    return statements.sql(tables, run=run, writes=writes)
+
+
+def diff_applies() -> Verifier:
+    """The unified diff applies to the files in the request's fenced blocks."""
+    return DiffApplies()
+
+
+def arithmetic() -> Verifier:
+    """The calculations that the answer writes out are right."""
+    return Arithmetic()
+
+
+def numbers_grounded(*allow: str, free_up_to: int = 0) -> Verifier:
+    """Every number stands in the request or in ``allow``, or is whole and small."""
+    return numbers.numbers_grounded(allow, free_up_to=free_up_to)
+
+
+def names_grounded(*allow: str) -> Verifier:
+    """Every name stands in the request or in ``allow``."""
+    return names.names_grounded(allow)
+
+
+def quotes_present(
+    *, fewest_words: int = quotes.FEWEST_WORDS, fields: Sequence[str] = ()
+) -> Verifier:
+    """Every quotation stands in the request; in JSON, the texts under ``fields``."""
+    return quotes.quotes_present(fewest_words=fewest_words, fields=tuple(fields))
+
+
+def placeholders_kept(*, counted: bool = True) -> Verifier:
+    """The question's placeholders ({name}, %s, <tag>) are all in the answer, as often."""
+    return PlaceholdersKept(counted)
+
+
+def edit_grounded(tools: Mapping[str, str] | None = None) -> Verifier:
+    """Edit tools replace text that was read; ``tools`` are their names and arguments."""
+    return edits.edit_grounded(tools)
 
 
 def not_empty() -> Verifier:

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from rung import checks
 from rung.core.errors import RequestError
+from rung.core.parts import ToolCall
 from rung.core.types import Finish, Status, Weight
 from rung.verifiers.base import run
 from support.subjects import subject
+
+GERMAN = "Es ist nicht so, dass die Katze das will."
+ENGLISH = "It is not that the cat would have wanted this to be so."
+GIVEN = "f.txt\n```\nx\n```\n"
+DIFF = "--- a/f.txt\n+++ b/f.txt\n@@ -1 +1 @@\n-x\n+z\n"
+
+
+def asking(question, text):
+    return {"question": question, "text": text}
+
+
+def editing(old):
+    call = ToolCall("1", "Edit", json.dumps({"old_string": old}))
+    return asking("Fix x = 1", "") | {"tool_calls": (call,)}
+
 
 SCHEMA = {"type": "object", "required": ["risks"]}
 GOOD_AND_BAD = [
@@ -17,6 +35,22 @@ GOOD_AND_BAD = [
     (checks.labels("spam", "ham"), {"text": "Spam."}, {"text": "It is spam"}),
     (checks.labels("US", "us", ignore_case=False), {"text": "us"}, {"text": "Us"}),
     (checks.function(str.isupper), {"text": "YES"}, {"text": "no"}),
+    (checks.length(words=(1, 2)), {"text": "so short"}, {"text": "not so short"}),
+    (checks.regex(r"\d+", whole=True), {"text": "42"}, {"text": "42 and more"}),
+    (
+        checks.language("en"),
+        {"text": ENGLISH},
+        {"text": GERMAN},
+    ),
+    (checks.code_parses("python"), {"text": "a = 1"}, {"text": "a = = 1"}),
+    (checks.sql("CREATE TABLE t (a)"), {"text": "SELECT a FROM t"}, {"text": "SELECT b FROM t"}),
+    (checks.arithmetic(), {"text": "2 + 2 = 4"}, {"text": "2 + 2 = 5"}),
+    (checks.numbers_grounded("4"), {"text": "It is 4."}, {"text": "It is 5."}),
+    (checks.names_grounded("Rome"), {"text": "It is Rome."}, {"text": "It is Paris."}),
+    (checks.quotes_present(), {"text": "none"}, {"text": 'He said "so it goes on".'}),
+    (checks.placeholders_kept(), asking("{a}", "x {a}"), asking("{a}", "x")),
+    (checks.diff_applies(), asking(GIVEN, DIFF), asking(GIVEN, DIFF.replace("-x", "-y"))),
+    (checks.edit_grounded(), editing("x = 1"), editing("y = 1")),
     (checks.not_empty(), {"text": "x"}, {"text": " "}),
     (checks.not_cut_off(), {"text": "x"}, {"text": "x", "finish": Finish.LENGTH}),
     (checks.not_refused(), {"text": "Sure."}, {"text": "I'm sorry, but I can't help with that."}),
@@ -38,6 +72,9 @@ def test_an_explicit_check_is_a_required_gate():
 
 def test_every_public_builder_is_tried_here():
     names = {"json_schema", "json_object", "labels", "function", "not_empty", "not_cut_off"}
+    names |= {"length", "regex", "language", "code_parses", "sql", "arithmetic", "diff_applies"}
+    names |= {"numbers_grounded", "names_grounded", "quotes_present", "placeholders_kept"}
+    names |= {"edit_grounded"}
     builders = set(checks.__all__) - {"Verify", "verifiers"}
     assert builders == names | {"not_refused", "not_hedged"}
 

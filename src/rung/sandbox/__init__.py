@@ -1,0 +1,30 @@
+"""Where untrusted commands run: in bubblewrap, with no network, no host files and hard limits."""
+
+from rung.sandbox.box import Sandbox, Unsandboxed
+from rung.sandbox.shape import (
+    PYTHON,
+    Box,
+    Check,
+    Ended,
+    Job,
+    JobError,
+    Limits,
+    Proof,
+    Ran,
+    UnavailableError,
+)
+
+__all__ = [
+    "Sandbox",
+    "Unsandboxed",
+    "Box",
+    "Job",
+    "JobError",
+    "Limits",
+    "Ran",
+    "Ended",
+    "PYTHON",
+    "Proof",
+    "Check",
+    "UnavailableError",
+]
