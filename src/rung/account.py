@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rung.core.engine import Accept, Exhausted, Exhaustion
+from rung.core.labels import Closing
 from rung.core.money import exact
 from rung.core.outcome import Outcome
 from rung.core.parts import ToolCall
@@ -52,8 +54,23 @@ def stored_json(stored: StoredOutcome) -> dict[str, Any]:
         "streamed": request.streamed,
         "started_unix": stored.started_unix,
         "escalated": stored.escalated,
+        "human": None if stored.closing is None else closing_json(stored.closing),
+        "labels": [asdict(label) for label in stored.labels],
         "plan": plan_json(stored.plan),
         "why": list(reasons(stored)),
+    }
+
+
+def closing_json(closing: Closing) -> dict[str, Any]:
+    """What a human made of an inbox entry, with the answer's text."""
+    return {
+        "state": closing.state.value,
+        "text": closing.text,
+        "attempt": closing.attempt,
+        "verified": closing.verified,
+        "by": closing.by,
+        "note": closing.note,
+        "created_unix": closing.created_unix,
     }
 
 
@@ -270,4 +287,6 @@ def _left_with(stored: StoredOutcome, best: int | None) -> str:
         return f"answer {stored.served + 1} was served all the same, flagged"
     if best is None:
         return "nothing could be served"
+    if stored.closing is not None:
+        return f"a human {'answered' if stored.closing.answered else 'dismissed it'}"
     return "a human is asked (see `rung inbox list`)" if stored.inbox else "nothing was served"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rung.config import Config, TierTable
 from rung.core.errors import ConfigError, RungError
 from rung.core.types import Request
+from rung.desk import Desk
 from rung.fittings import (
     READY_MADE,
     embeddings_policy,
@@ -151,9 +152,21 @@ def assemble(
         gates=gates,
         baselines=_Baselines(dict(_baselines(config, tiers, book)), book),
         book=opened,
+        desk=None if opened is None else _desk(config, opened, workshop),
     )
     intake = Intake(parts, clock=time.perf_counter, wall=time.time, new_id=new_id)
     return Assembly(config, intake, tiers, opened, book, workshop)
+
+
+def _desk(config: Config, ledger: Ledger, workshop: Workshop) -> Desk:
+    patience = {name: table.wait_seconds for name, table in config.file.ladders.items()}
+    url = config.file.inbox_webhook
+    if url is None:
+        return Desk(ledger, time.monotonic, patience)
+    from rung.webhook import Webhook
+
+    webhook = Webhook(workshop.http(None), url)
+    return Desk(ledger, time.monotonic, patience, webhook.tell, webhook.close)
 
 
 def new_id() -> str:

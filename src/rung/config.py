@@ -81,6 +81,7 @@ class LadderTable(_Table):
     on_exhausted: OnExhausted = OnExhausted.INBOX
     min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.5
     max_wait_seconds: Annotated[float, Field(ge=0, le=60)] = 5.0
+    wait_seconds: Annotated[float, Field(ge=0, le=86_400)] = 0.0
     stream: StreamMode | None = None
     deadline_seconds: Seconds | None = None
     max_usd: Usd | None = None
@@ -102,6 +103,7 @@ class FileTable(_Table):
     baseline: str | None = None
     default_ladder: str | None = None
     embeddings: str | None = None
+    inbox_webhook: str | None = None
     server: ServerTable = ServerTable()
     tiers: Annotated[dict[TierName, TierTable], Field(min_length=1)]
     ladders: Annotated[dict[Name, LadderTable], Field(min_length=1)]

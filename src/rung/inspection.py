@@ -9,11 +9,17 @@ from functools import partial
 from rung.config import Config, TierTable
 from rung.core.errors import ConfigError, Problem
 from rung.core.nearest import nearest
-from rung.core.plan import TOOL_CALLS
+from rung.core.plan import TOOL_CALLS, OnExhausted
 from rung.core.vote import AGREEMENT
 from rung.fittings import key_variable, pricer_of, stays_local, verifier_of
 from rung.pricing import PriceBook
-from rung.providers.registry import PROVIDERS, ProviderKind, ProviderRow, lookup
+from rung.providers.registry import (
+    PROVIDERS,
+    ProviderKind,
+    ProviderRow,
+    is_private_address,
+    lookup,
+)
 
 COMMON_KEYS = frozenset(
     {"provider", "context_tokens", "timeout_seconds", "retries", "repairs", "samples"}
@@ -54,6 +60,7 @@ def problems(config: Config, ready: Container[str] = ()) -> list[Problem]:
     for name, options in config.file.verifiers.items():
         found += _name_problems(name, str(options.get("kind", "")))
         found += _collect(f"verifiers.{name}", partial(verifier_of, name, options, config))
+    found += _inbox_problems(config)
     if config.file.baseline is not None and config.file.baseline not in config.file.tiers:
         model = config.file.baseline
         found += _collect("baseline", lambda: book.pricer(None, model, None, local=False))
@@ -84,6 +91,20 @@ def _tier_problems(
         said = "is for local tiers; this one's tokens have a price of their own."
         yield Problem(f"{place}.usd_per_second", said, "remove it, or give the tier a `price` too")
     yield from _collect(f"{place}.price", lambda: pricer_of(table, row, book))
+
+
+def _inbox_problems(config: Config) -> Iterator[Problem]:
+    for name, table in config.file.ladders.items():
+        if table.wait_seconds and table.on_exhausted is not OnExhausted.INBOX:
+            said = f"does nothing with on_exhausted = {table.on_exhausted.value!r}."
+            yield Problem(f"ladders.{name}.wait_seconds", said, "remove it")
+    url = config.file.inbox_webhook
+    if url is None:
+        return
+    private = url.startswith("http://") and is_private_address(url)
+    if not private and not url.startswith("https://"):
+        said = "is neither https nor an address of this machine or network."
+        yield Problem("inbox_webhook", said, 'as in "http://127.0.0.1:9000/rung"')
 
 
 def _idle_model(table: TierTable, row: ProviderRow) -> set[str]:

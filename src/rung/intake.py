@@ -24,6 +24,7 @@ from rung.core.plan import OnExhausted, Plan, Policy, StreamMode, Terms, plan, s
 from rung.core.types import MOST_CHOICES, Attempt, EndedBy, History, Kind, Need, Request, Usage
 from rung.core.vote import AGREEMENT
 from rung.delivery import Sink
+from rung.desk import Desk
 from rung.gates import Gates
 from rung.memory import BrokenStreams, RetryBudget
 from rung.providers.base import CallError, Counting
@@ -66,6 +67,7 @@ class Parts:
     gates: Gates
     baselines: Baselines
     book: Book | None
+    desk: Desk | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ class Intake:
         """Serve one request. On cancellation its outcome is booked before CancelledError leaves."""
         if (broken := self._broken.repeated_by(request)) is not None:
             if broken.best is not None:
-                return Served(broken)
+                return Served(await self._answered(broken, told=True))
             request = replace(request, resend_of=broken.request.resend_of or broken.request.id)
         order = self.order(request, extra)
         started = self._wall()
@@ -146,6 +148,8 @@ class Intake:
             raise
         outcome = self._outcome(run, started)
         await self._book(outcome)
+        if outcome.inbox:
+            outcome = await self._answered(outcome)
         served = None if outcome.served is None else outcome.attempts[outcome.served]
         held = run.held.get(served.id, []) if served is not None else []
         return Served(outcome, tuple(held))
@@ -234,10 +238,21 @@ class Intake:
         if self.parts.book is not None:
             await self.parts.book.append(outcome)
 
+    async def _answered(self, outcome: Outcome, *, told: bool = False) -> Outcome:
+        desk = self.parts.desk
+        return outcome if desk is None else await desk.answered(outcome, told=told)
+
+    def let_go(self) -> None:
+        """Let nobody wait for a human any longer: the process is about to end."""
+        if self.parts.desk is not None:
+            self.parts.desk.let_go()
+
     async def close(self) -> None:
         """Wait until the last words of callers who have gone are in the ledger."""
         if self._last_words:
             await asyncio.wait(set(self._last_words))
+        if self.parts.desk is not None:
+            await self.parts.desk.close()
 
     async def _book_anyway(self, outcome: Outcome) -> None:
         """Book an outcome whose caller has gone, even if this task is cancelled again."""

@@ -19,6 +19,7 @@ from sqlalchemy import create_engine
 
 from rung.core.engine import Accept
 from rung.core.errors import LedgerError
+from rung.core.labels import Closing, InboxState
 from rung.core.plan import StreamMode
 from rung.core.types import Answer
 from rung.ledger import Ledger, schema
@@ -60,7 +61,7 @@ def test_the_migrations_make_the_same_database_as_the_tables(tmp_path, path):
     at_base(migrated)
     Ledger.open(migrated).close()
     assert described(made) == described(migrated)
-    assert len(described(made)[0]) == 8
+    assert len(described(made)[0]) == 11
 
 
 def at_base(path):
@@ -285,6 +286,24 @@ def test_a_process_of_the_first_version_that_still_writes_goes_on_writing(first)
         insert_first(old, "old-2")
         old.commit()
         assert ledger.find("old-2").history[0].answer.tool_calls == ()
+
+
+def test_verdicts_keep_their_rows_and_take_new_words_for_trust(first):
+    with Ledger.open(first) as ledger, closing(sqlite3.connect(first)) as connection:
+        before = ledger.find("old-1").history[0].verdicts
+        connection.execute("UPDATE verdicts SET trust = 'a word of a later version'")
+        connection.commit()
+        assert [(verdict.verifier, verdict.trust) for verdict in before] == [
+            ("json_schema", "data")
+        ]
+        with pytest.raises(LedgerError, match="upgrade rung"):
+            ledger.find("old-1")
+
+
+def test_what_waited_in_a_ledger_of_the_first_version_can_be_answered(first):
+    with Ledger.open(first) as ledger:
+        ledger.close_entry(Closing("old-1", InboxState.ANSWERED, 1.0, "yes"))
+        assert ledger.inbox_entry("old-1").closing.text == "yes"
 
 
 def test_a_ledger_of_the_first_version_is_left_as_it_was_where_a_migration_fails(

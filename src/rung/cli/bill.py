@@ -108,6 +108,11 @@ def _tiers(tiers: tuple[TierLine, ...]) -> object:
     return shown
 
 
+def _inbox(total: RequestLine) -> str:
+    answered = f", {total.by_human} answered by a human" if total.by_human else ""
+    return f"{total.inbox} went to the inbox{answered}"
+
+
 def _wasted(spend: Spend) -> str:
     return f"{money(spend.wasted_nanousd)} and {seconds(spend.wasted_seconds)}"
 
@@ -116,7 +121,7 @@ def _figures(total: RequestLine) -> list[tuple[str, str]]:
     spend = total.spend
     figures = [
         ("requests", f"{total.requests}, {total.verified} verified"),
-        ("nothing passed", f"{total.exhausted} ({total.inbox} in the inbox)"),
+        ("nothing passed", f"{total.exhausted} ({_inbox(total)})"),
         ("escalation rate", percent(total.escalation)),
         ("fallbacks on errors", str(total.fallbacks)),
         ("spend", f"{money(spend.spend_nanousd)}, {money(total.blended_nanousd or 0)} a request"),

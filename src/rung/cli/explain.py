@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from rich.console import Console
 
 from rung.account import KINDS, called, reasons, stored_json
-from rung.cli.output import NOTHING, console, money, one_line, print_json, seconds, sign
+from rung.cli.output import NOTHING, console, money, one_line, print_json, seconds, sign, when
 from rung.cli.settings import ConfigPath, Json, load, open_ledger
 from rung.core.types import Attempt, UsageSource
 from rung.ledger import StoredOutcome
+from rung.ledger.people import counted
 
 
 def explain(id: str = "last", /, *, path: ConfigPath = None, json: Json = False) -> None:  # noqa: A002 the word people type
@@ -35,8 +34,8 @@ def explain(id: str = "last", /, *, path: ConfigPath = None, json: Json = False)
 
 def _head(found: StoredOutcome, to: Console) -> None:
     request = found.request
-    when = datetime.fromtimestamp(found.started_unix, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    to.print(f"[bold]{request.id}[/]  {when}  {one_line(request.project or '')}")
+    started = when(found.started_unix)
+    to.print(f"[bold]{request.id}[/]  {started}  {one_line(request.project or '')}")
     asked = f", asked for {one_line(request.model)}" if request.model else ""
     to.print(f"{request.body_bytes} bytes by {one_line(request.dialect)}{asked}")
     if request.resend_of is not None:
@@ -82,11 +81,22 @@ def _salvaged(attempt: Attempt) -> str:
     return f", salvaged from text ({one_line(notation)})" if notation else ""
 
 
+def _by(name: str | None) -> str:
+    return "" if name is None else f" by {one_line(name, 40)}"
+
+
 def _foot(found: StoredOutcome, to: Console) -> None:
     to.print()
     line = f"{money(found.cost_nanousd)} and {seconds(found.seconds)} in all"
     for name, cost in found.baselines.items():
         line += f"; {one_line(name)} would have been {money(cost)}"
     to.print(line)
+    for each in counted(found.labels):
+        which = "the human's answer" if each.attempt is None else f"answer {each.attempt + 1}"
+        was = "right" if each.right else "wrong"
+        note = f": {one_line(each.note, 200)}" if each.note else ""
+        to.print(f"{which} was {was}, says {each.source.value}{_by(each.by)}{note}")
+    if found.closing is not None:
+        to.print(f"{found.closing.state.value}{_by(found.closing.by)}: `rung inbox show`")
     if found.decision is None:
         to.print(f"ended by {found.ended_by.value} while in phase {found.phase.value or NOTHING}")

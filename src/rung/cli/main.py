@@ -59,8 +59,29 @@ COMMANDS = {
     ),
     "inbox": Command(
         "What no tier passed and waits for a human.",
-        ("rung inbox list", "rung inbox show 01a202", "rung inbox list --json"),
-        parts={"list": "What waits, oldest first.", "show": "One request with every answer."},
+        (
+            "rung inbox list --all",
+            "rung inbox show 01a202",
+            'rung inbox answer 01a202 --text "The invoice is due on 3 May."',
+            "rung inbox answer 01a202 --accept 2 --by ann",
+            'rung inbox dismiss 01a202 --note "a test"',
+            "rung inbox export > cases.jsonl",
+        ),
+        parts={
+            "list": "What waits, oldest first.",
+            "show": "One request with every answer.",
+            "answer": "Answer it, or accept a draft.",
+            "dismiss": "Close it without an answer.",
+            "export": "What was answered, as test cases.",
+        },
+    ),
+    "label": Command(
+        "Say whether an answer was right.",
+        (
+            "rung label last right",
+            'rung label 01a202 wrong --attempt 1 --note "the total is off by one"',
+            "rung label --list",
+        ),
     ),
     "doctor": Command(
         "What is configured, reachable and mis-set, with the fix.",

@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
@@ -103,6 +104,11 @@ def seconds(value: float | None) -> str:
     if value is None:
         return NOTHING
     return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
+
+
+def when(unix: float) -> str:
+    """A moment for people."""
+    return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def share(rate: Rate) -> str:

@@ -104,7 +104,8 @@ class RequestLine:
 
     ``verified`` and ``unverified`` are the answered ones with and without a proof; ``flagged``,
     part of the unverified, were served in spite of a failed check. ``exhausted`` counts those that
-    no tier passed, answered or not. ``escalation`` is among requests that began below the top of
+    no tier passed, answered or not; ``by_human`` those of the ``inbox`` that a human has answered
+    since. ``escalation`` is among requests that began below the top of
     their plan. ``fallbacks`` counts calls of another tier because of an error. ``resent`` are the
     ledger's further requests, for which a repetition stands. ``ungated`` ones let bytes go that
     nothing held back, as their stream's mode asked.
@@ -119,6 +120,7 @@ class RequestLine:
     flagged: int
     exhausted: int
     inbox: int
+    by_human: int
     ungated: int
     spend: Spend
     fidelity: Fidelity
@@ -222,6 +224,7 @@ def _request_line(line: RequestLine) -> dict[str, Any]:
         "flagged": line.flagged,
         "exhausted": line.exhausted,
         "inbox": line.inbox,
+        "by_human": line.by_human,
         "ungated": line.ungated,
         **_spend(line.spend),
         **asdict(line.fidelity),

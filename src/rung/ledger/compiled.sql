@@ -126,6 +126,44 @@ CREATE TABLE inbox (
 	FOREIGN KEY(request_id) REFERENCES requests (id) ON DELETE CASCADE
 );
 
+-- create closings
+CREATE TABLE closings (
+	request_id VARCHAR NOT NULL,
+	created_unix FLOAT NOT NULL,
+	state VARCHAR NOT NULL,
+	text TEXT,
+	attempt_position INTEGER,
+	verified BOOLEAN,
+	given_by TEXT,
+	note TEXT NOT NULL,
+	PRIMARY KEY (request_id),
+	CONSTRAINT state_is_known CHECK (state IN ('answered', 'dismissed')),
+	CONSTRAINT answers_have_a_text CHECK ((state = 'answered') = (text IS NOT NULL)),
+	CONSTRAINT attempt_position_not_negative CHECK (attempt_position >= 0),
+	CONSTRAINT created_unix_not_negative CHECK (created_unix >= 0),
+	FOREIGN KEY(request_id) REFERENCES inbox (request_id) ON DELETE CASCADE
+);
+
+-- create labels
+CREATE TABLE labels (
+	id INTEGER NOT NULL,
+	request_id VARCHAR NOT NULL,
+	attempt_position INTEGER,
+	is_right BOOLEAN NOT NULL,
+	source VARCHAR NOT NULL,
+	given_by TEXT,
+	note TEXT NOT NULL,
+	created_unix FLOAT NOT NULL,
+	PRIMARY KEY (id),
+	FOREIGN KEY(request_id, attempt_position) REFERENCES attempts (request_id, position) ON DELETE CASCADE,
+	CONSTRAINT source_is_known CHECK (source IN ('human', 'feedback', 'inbox', 'audit', 'test')),
+	CONSTRAINT created_unix_not_negative CHECK (created_unix >= 0),
+	FOREIGN KEY(request_id) REFERENCES requests (id) ON DELETE CASCADE
+);
+
+-- create labels_by_request
+CREATE INDEX labels_by_request ON labels (request_id);
+
 -- create verdicts
 CREATE TABLE verdicts (
 	request_id VARCHAR NOT NULL,
@@ -144,7 +182,6 @@ CREATE TABLE verdicts (
 	FOREIGN KEY(request_id, attempt_position) REFERENCES attempts (request_id, position) ON DELETE CASCADE,
 	CONSTRAINT weight_is_known CHECK (weight IN ('required', 'implied', 'signal')),
 	CONSTRAINT status_is_known CHECK (status IN ('passed', 'failed', 'abstained')),
-	CONSTRAINT trust_is_known CHECK (trust IN ('data', 'code', 'self')),
 	CONSTRAINT position_not_negative CHECK (position >= 0)
 )
  WITHOUT ROWID;
@@ -160,6 +197,12 @@ INSERT INTO baselines (request_id, name, cost_nanousd) VALUES (:request_id, :nam
 
 -- insert inbox
 INSERT INTO inbox (request_id, created_unix, state, request_json, answers_json) VALUES (:request_id, :created_unix, :state, :request_json, :answers_json);
+
+-- add to closings
+INSERT INTO closings (request_id, created_unix, state, text, attempt_position, verified, given_by, note) VALUES (:request_id, :created_unix, :state, :text, :attempt_position, :verified, :given_by, :note);
+
+-- add to labels
+INSERT INTO labels (id, request_id, attempt_position, is_right, source, given_by, note, created_unix) VALUES (:id, :request_id, :attempt_position, :is_right, :source, :given_by, :note, :created_unix);
 
 -- insert verdicts
 INSERT INTO verdicts (request_id, attempt_position, position, verifier, weight, status, reason, trust, score, seconds, at, vacuous) VALUES (:request_id, :attempt_position, :position, :verifier, :weight, :status, :reason, :trust, :score, :seconds, :at, :vacuous);
@@ -188,6 +231,18 @@ FROM baselines
 WHERE baselines.request_id IN (SELECT anon_1.value
 FROM json_each(:ids) AS anon_1) ORDER BY baselines.request_id, baselines.name;
 
+-- labels of
+SELECT labels.id, labels.request_id, labels.attempt_position, labels.is_right, labels.source, labels.given_by, labels.note, labels.created_unix
+FROM labels
+WHERE labels.request_id IN (SELECT anon_1.value
+FROM json_each(:ids) AS anon_1) ORDER BY labels.id;
+
+-- closings of
+SELECT closings.request_id, closings.created_unix, closings.state, closings.text, closings.attempt_position, closings.verified, closings.given_by, closings.note
+FROM closings
+WHERE closings.request_id IN (SELECT anon_1.value
+FROM json_each(:ids) AS anon_1) ORDER BY closings.request_id;
+
 -- newest
 SELECT requests.id
 FROM requests ORDER BY requests.started_unix DESC, requests.id DESC
@@ -213,3 +268,11 @@ FROM inbox ORDER BY inbox.created_unix, inbox.request_id;
 SELECT inbox.request_id, inbox.created_unix, inbox.state, inbox.request_json, inbox.answers_json
 FROM inbox
 WHERE inbox.request_id = :id;
+
+-- close
+UPDATE inbox SET state=:to WHERE inbox.request_id = :id AND inbox.state = 'open';
+
+-- newest labels
+SELECT labels.id, labels.request_id, labels.attempt_position, labels.is_right, labels.source, labels.given_by, labels.note, labels.created_unix
+FROM labels ORDER BY labels.id DESC
+ LIMIT :limit OFFSET 0;

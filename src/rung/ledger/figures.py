@@ -29,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import ColumnElement
 
 from rung.core.errors import RequestError
+from rung.core.labels import InboxState
 from rung.core.plan import TOOL_CALLS
 from rung.core.stats import rate
 from rung.core.types import Status, UsageSource
@@ -36,7 +37,7 @@ from rung.ledger.bill import BillBy, Fidelity, RequestLine, Saving, Spend, TierL
 from rung.ledger.codec import NO_LOSSES
 from rung.ledger.resends import Resend, replaced
 from rung.ledger.statements import with_values
-from rung.ledger.tables import attempts, baselines, requests, verdicts
+from rung.ledger.tables import attempts, baselines, closings, requests, verdicts
 
 SECONDS_A_DAY = 86_400
 
@@ -67,6 +68,8 @@ _replaced = (
 )
 _resent = _r.id.in_(select(_replaced.c.key))
 _stands = _r.id.not_in(select(_replaced.c.key))
+
+_by_human = select(closings.c.request_id).where(closings.c.state == InboxState.ANSWERED.value)
 
 _served = and_(_stands, _a.position == _r.served_attempt)
 _counted = _a.usage_source != UsageSource.NONE.value
@@ -145,6 +148,7 @@ class Figures:
                 flagged=row["flagged"],
                 exhausted=row["exhausted"],
                 inbox=row["inbox"],
+                by_human=row["by_human"],
                 ungated=row["ungated"],
                 spend=_spend(spend.get(found)),
                 fidelity=_fidelity(spend.get(found), refused.get(found)),
@@ -254,6 +258,7 @@ def _counted_requests() -> _Query:
         _count(and_(answered, _r.verified.is_(False))).label("flagged"),
         _count(and_(_stands, _r.decision == "exhausted")).label("exhausted"),
         _count(and_(_stands, _r.inbox)).label("inbox"),
+        _count(and_(_stands, _r.id.in_(_by_human))).label("by_human"),
         _count(and_(_stands, _r.ungated)).label("ungated"),
     )
     return counted.select_from(requests)

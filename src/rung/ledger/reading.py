@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
 from rung.core.errors import LedgerError, RequestError
+from rung.core.labels import Closing, Label
+from rung.ledger import stored
 from rung.ledger.codec import Row, clean
 from rung.ledger.schema import statements
 from rung.ledger.stored import StoredOutcome, decode
@@ -35,13 +37,15 @@ class InboxItem:
 class InboxEntry:
     """An item with what a human needs to judge it: the request, and each answer with its verdicts.
 
-    ``request`` has ``messages``, ``schema`` and ``model``; each of ``answers`` has ``tier``,
-    ``text``, ``tool_calls`` and ``verdicts``, all as plain JSON values.
+    ``request`` has ``messages``, ``schema`` and ``model``; each of ``answers`` has ``position``
+    (its attempt's place in the history), ``tier``, ``text``, ``tool_calls`` and ``verdicts``, all
+    as plain JSON values.
     """
 
     item: InboxItem
     request: dict[str, Any]
     answers: list[dict[str, Any]]
+    closing: Closing | None = None
 
 
 def find(connection: sqlite3.Connection, prefix: str) -> StoredOutcome:
@@ -75,16 +79,40 @@ def recent(connection: sqlite3.Connection, limit: int) -> list[StoredOutcome]:
 
 def inbox_items(connection: sqlite3.Connection) -> list[InboxItem]:
     """All that was ever queued for a human, oldest first."""
-    rows = connection.execute(_sql("inbox items"))
+    rows = connection.execute(sql("inbox items"))
     return [_item(row) for row in rows]
 
 
-def inbox_entry(connection: sqlite3.Connection, request_id: str) -> InboxEntry | None:
-    """One item by the whole id of its request, ``None`` where it was never queued."""
-    row = connection.execute(_sql("inbox entry"), {"id": request_id}).fetchone()
+def inbox_entry(connection: sqlite3.Connection, found: StoredOutcome) -> InboxEntry | None:
+    """The item of one request, ``None`` where it was never queued."""
+    row = connection.execute(sql("inbox entry"), {"id": found.request.id}).fetchone()
     if row is None:
         return None
-    return InboxEntry(_item(row), json.loads(row["request_json"]), json.loads(row["answers_json"]))
+    places = {attempt.id: place for place, attempt in enumerate(found.history)}
+    answers = json.loads(row["answers_json"])
+    for answer in answers:
+        answer["position"] = places.get(answer.get("attempt"))
+    return InboxEntry(_item(row), json.loads(row["request_json"]), answers, found.closing)
+
+
+def exact(connection: sqlite3.Connection, request_id: str) -> StoredOutcome:
+    """The request of this whole id. Raises RequestError (404)."""
+    wanted = clean(request_id[:LONGEST_ID])
+    if wanted and _ids(connection, "ids between", low=wanted, high=wanted + "\0", limit=1):
+        return _load(connection, [wanted])[0]
+    raise RequestError(f"No request {wanted!r}.", status=404, param="request_id")
+
+
+def closings(connection: sqlite3.Connection, ids: Collection[str]) -> dict[str, Closing]:
+    """How those of these inbox entries were closed that are."""
+    rows = connection.execute(sql("closings of"), {"ids": json.dumps(list(ids))})
+    return {row["request_id"]: stored.closing(row) for row in rows}
+
+
+def newest_labels(connection: sqlite3.Connection, limit: int) -> list[Label]:
+    """The labels given last, newest first."""
+    rows = connection.execute(sql("newest labels"), {"limit": max(limit, 0)})
+    return [stored.label(row) for row in rows]
 
 
 def _item(row: sqlite3.Row) -> InboxItem:
@@ -92,12 +120,13 @@ def _item(row: sqlite3.Row) -> InboxItem:
 
 
 @lru_cache
-def _sql(name: str) -> str:
+def sql(name: str) -> str:
+    """One statement of ``compiled.sql``."""
     return statements()[name]
 
 
 def _ids(connection: sqlite3.Connection, statement: str, **values: str | int) -> list[str]:
-    return [name for (name,) in connection.execute(_sql(statement), values)]
+    return [name for (name,) in connection.execute(sql(statement), values)]
 
 
 def _near(connection: sqlite3.Connection, wanted: str) -> list[str]:
@@ -108,19 +137,22 @@ def _near(connection: sqlite3.Connection, wanted: str) -> list[str]:
 
 
 def _load(connection: sqlite3.Connection, ids: Sequence[str]) -> list[StoredOutcome]:
-    """The outcomes of ``ids``, in that order, in four statements however many they are."""
+    """The outcomes of ``ids``, in that order, in six statements however many they are."""
     chosen = {"ids": json.dumps(ids)}
-    requests = {row["id"]: row for row in connection.execute(_sql("requests of"), chosen)}
+    requests = {row["id"]: row for row in connection.execute(sql("requests of"), chosen)}
     parts: dict[str, dict[str, list[Row]]] = {}
-    for table in ("attempts", "verdicts", "baselines"):
+    for table in ("attempts", "verdicts", "baselines", "labels"):
         grouped = parts[table] = {}
-        for row in connection.execute(_sql(f"{table} of"), chosen):
+        for row in connection.execute(sql(f"{table} of"), chosen):
             grouped.setdefault(row["request_id"], []).append(row)
+    closed = closings(connection, ids)
     loaded = []
     for name in ids:
         of = [parts[table].get(name, []) for table in ("attempts", "verdicts", "baselines")]
         try:
-            loaded.append(decode(requests[name], *of))
+            said = tuple(stored.label(row) for row in parts["labels"].get(name, ()))
+            found = decode(requests[name], *of)
+            loaded.append(replace(found, labels=said, closing=closed.get(name)))
         except ValueError as error:
             raise LedgerError(
                 f"The ledger's row {name} cannot be read: {error}.", fix="upgrade rung."

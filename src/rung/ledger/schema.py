@@ -16,7 +16,7 @@ from typing import Final
 
 from rung.core.errors import LedgerError
 
-HEAD: Final = "0002"
+HEAD: Final = "0003"
 """The revision of the tables that this version writes."""
 
 BUSY_SECONDS: Final = 10.0
@@ -170,7 +170,7 @@ def _in_wal_mode(connection: sqlite3.Connection) -> str:
 
 def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
     """Bring the tables to HEAD, and prove that the file can be written."""
-    with _locked(connection):
+    with transaction(connection):
         if not _tables(connection):
             create_tables(connection)
         # BEGIN IMMEDIATE succeeds on a read-only file all the same; a statement that writes fails.
@@ -181,8 +181,8 @@ def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
 
 
 @contextmanager
-def _locked(connection: sqlite3.Connection) -> Iterator[None]:
-    """One transaction under the write lock."""
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """One transaction under the write lock: all of it is kept, or nothing."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -223,7 +223,7 @@ def migrate(connection: sqlite3.Connection, path: Path, revision: str | None) ->
             fix="upgrade rung: pip install --upgrade rung.",
         )
     engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
-    with engine.connect() as bound, _locked(connection):
+    with engine.connect() as bound, transaction(connection):
         # SQLAlchemy must know that a transaction is open, or alembic commits one of its own.
         bound.begin()
         config.attributes["connection"] = bound

@@ -17,20 +17,34 @@ from sqlalchemy import (
     Column,
     Integer,
     Select,
+    String,
     Table,
     bindparam,
     func,
     insert,
     literal_column,
     select,
+    update,
 )
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.ddl import ExecutableDDLElement
 
-from rung.ledger.tables import attempts, baselines, inbox, metadata, requests, verdicts
+from rung.core.labels import InboxState
+from rung.ledger.tables import (
+    attempts,
+    baselines,
+    closings,
+    inbox,
+    labels,
+    metadata,
+    requests,
+    verdicts,
+)
 
 _DIALECT = sqlite.dialect(paramstyle="named")
+
+_SAID = (labels, closings)
 
 
 def compiled(statement: ClauseElement | ExecutableDDLElement) -> str:
@@ -58,14 +72,17 @@ def _statements() -> dict[str, ClauseElement | ExecutableDDLElement]:
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
             named[f"create {index.name}"] = CreateIndex(index)
     for table in metadata.sorted_tables:
-        named[f"insert {table.name}"] = insert(table)
-    return named | _of_requests() | _lists()
+        # Outcomes come in numbers through the one writer; what people say comes one at a time.
+        verb = "add to" if table in _SAID else "insert"
+        named[f"{verb} {table.name}"] = insert(table)
+    return named | _of_requests() | _lists() | _of_people()
 
 
 def _of_requests() -> dict[str, ClauseElement | ExecutableDDLElement]:
     """Everything of the requests in ``ids``, a JSON list."""
     keys = {requests: requests.c.id, attempts: attempts.c.request_id}
     keys |= {verdicts: verdicts.c.request_id, baselines: baselines.c.request_id}
+    keys |= {labels: labels.c.request_id, closings: closings.c.request_id}
     return {f"{table.name} of": _chosen(table, key) for table, key in keys.items()}
 
 
@@ -92,6 +109,17 @@ def _lists() -> dict[str, ClauseElement | ExecutableDDLElement]:
         "ids before": before.limit(limit).offset(start),
         "inbox items": items.order_by(inbox.c.created_unix, inbox.c.request_id),
         "inbox entry": entry,
+    }
+
+
+def _of_people() -> dict[str, ClauseElement | ExecutableDDLElement]:
+    limit: BindParameter[int] = bindparam("limit")
+    start = literal_column("0", Integer)
+    still_open = inbox.c.state == literal_column(f"'{InboxState.OPEN.value}'", String)
+    closed = update(inbox).where(inbox.c.request_id == bindparam("id"), still_open)
+    return {
+        "close": closed.values(state=bindparam("to")),
+        "newest labels": select(labels).order_by(labels.c.id.desc()).limit(limit).offset(start),
     }
 
 

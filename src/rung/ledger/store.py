@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from rung.core.errors import RequestError
+from rung.core.labels import Closing, Label
 from rung.core.outcome import Outcome
-from rung.ledger import reading
+from rung.ledger import people, reading
 from rung.ledger.reading import InboxEntry, InboxItem
-from rung.ledger.schema import connect, explained, prepare
+from rung.ledger.schema import connect, explained, prepare, transaction
 from rung.ledger.stored import StoredOutcome
 from rung.ledger.writer import Writer
 
 
 class Ledger:
-    """The append-only store of outcomes. Several processes may share one file.
+    """The append-only store of outcomes, and of what people say of them.
 
-    Reading methods block for a moment (0.5 ms for one request): call them in a thread where
-    an event loop runs.
+    Several processes may share one file. All methods but ``append`` block, for a moment where they
+    read (0.5 ms for one request), for the disk where they write: call them in a thread where an
+    event loop runs.
     """
 
     def __init__(self, path: Path) -> None:
@@ -66,11 +68,42 @@ class Ledger:
         """The item of the request whose id begins with ``prefix``. Raises RequestError (404)."""
         with self.reading() as connection:
             found = reading.find(connection, prefix)
-            entry = reading.inbox_entry(connection, found.request.id)
+            entry = reading.inbox_entry(connection, found)
         if entry is None:
             said = f"{found.request.id} is not in the inbox."
             raise RequestError(said, status=404, param="id", fix="`rung inbox list` shows what is")
         return entry
+
+    # -------------------------------------------------------------- what people say
+
+    def add_label(self, given: Label) -> tuple[Label, bool]:
+        """Store a label; see `people.add_label`."""
+        with self._writing() as connection:
+            return people.add_label(connection, given)
+
+    def newest_labels(self, limit: int = 20) -> list[Label]:
+        """The labels given last, newest first."""
+        with self.reading() as connection:
+            return reading.newest_labels(connection, limit)
+
+    def close_entry(self, closed: Closing, labels: Sequence[Label] = ()) -> None:
+        """Close an inbox entry; see `people.close_entry`."""
+        with self._writing() as connection:
+            people.close_entry(connection, closed, labels)
+
+    def closings(self, ids: Collection[str]) -> dict[str, Closing]:
+        """How those of these inbox entries were closed that are."""
+        with self.reading() as connection:
+            return reading.closings(connection, ids)
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One durable transaction under the write lock. Raises LedgerError."""
+        try:
+            with closing(connect(self.path)) as connection, transaction(connection):
+                yield connection
+        except sqlite3.Error as error:
+            raise explained(self.path, error) from error
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from rung.core.engine import Accept, Exhausted, Exhaustion
+from rung.core.labels import Closing, InboxState, Label, LabelSource
 from rung.core.parts import ToolCall
 from rung.core.plan import Plan
 from rung.core.types import (
@@ -55,7 +56,11 @@ class StoredRequest:
 
 @dataclass(frozen=True, slots=True)
 class StoredOutcome:
-    """An outcome as the ledger has it: the real plan and history, answers only as hashes."""
+    """An outcome as the ledger has it: the real plan and history, answers only as hashes.
+
+    ``labels`` are all that were ever given, oldest first. ``closing`` is how a human closed its
+    inbox entry, ``None`` while that is open and where there is none.
+    """
 
     request: StoredRequest
     plan: Plan
@@ -73,6 +78,8 @@ class StoredOutcome:
     inbox: bool
     ungated: bool
     rung_version: str
+    labels: tuple[Label, ...] = ()
+    closing: Closing | None = None
 
 
 def decode(
@@ -196,4 +203,32 @@ def _verdict(row: Row) -> Verdict:
         seconds=row["seconds"],
         at=row["at"],
         vacuous=bool(row["vacuous"]),
+    )
+
+
+def label(row: Row) -> Label:
+    """One label. Raises ValueError for a source that this version does not know."""
+    return Label(
+        request_id=row["request_id"],
+        right=bool(row["is_right"]),
+        source=LabelSource(row["source"]),
+        created_unix=row["created_unix"],
+        attempt=row["attempt_position"],
+        by=row["given_by"],
+        note=row["note"],
+        id=row["id"],
+    )
+
+
+def closing(row: Row) -> Closing:
+    """How one inbox entry was closed. Raises ValueError as `label`."""
+    return Closing(
+        request_id=row["request_id"],
+        state=InboxState(row["state"]),
+        created_unix=row["created_unix"],
+        text=row["text"],
+        attempt=row["attempt_position"],
+        verified=None if row["verified"] is None else bool(row["verified"]),
+        by=row["given_by"],
+        note=row["note"],
     )

@@ -3,10 +3,14 @@
 Money is integer nano-dollars, times are seconds, ``*_unix`` counts from 1970 UTC, other ``*_at``
 from the start of the request. No prompt or answer is stored, only hashes and sizes, and of a tool
 call the tool's name where the caller offered it; the inbox alone keeps text, since a human has to
-read it there.
+read and answer it there.
+
+Outcomes, labels and closings are only ever added. The one value that changes is an inbox entry's
+state: from open, once.
 
 Sets of words that money or proof rests on are checked by the database. Those that grow with every
-provider (faults, phases, finishes) are not: SQLite would have to copy the table for each new word.
+provider (faults, phases, finishes) or kind of check (trust) are not: SQLite would have to copy the
+table for each new word.
 
 What is needed at start-up is compiled into ``compiled.sql`` (see `statements`), because SQLAlchemy
 takes 0.4 s to import.
@@ -34,7 +38,8 @@ from sqlalchemy import (
     text,
 )
 
-from rung.core.types import EndedBy, Kind, Lane, Status, Trust, UsageSource, Weight
+from rung.core.labels import InboxState, LabelSource
+from rung.core.types import EndedBy, Kind, Lane, Status, UsageSource, Weight
 
 metadata = MetaData()
 
@@ -158,7 +163,6 @@ verdicts = Table(
     ),
     _one_of("weight", Weight),
     _one_of("status", Status),
-    _one_of("trust", Trust),
     *_not_negative("position"),
     sqlite_with_rowid=False,
 )
@@ -181,5 +185,47 @@ inbox = Table(
     Column("state", String, nullable=False),
     Column("request_json", Text, nullable=False),
     Column("answers_json", Text, nullable=False),
-    _one_of("state", ("open", "answered", "dismissed")),
+    _one_of("state", InboxState),
+)
+
+closings = Table(
+    "closings",
+    metadata,
+    Column(
+        "request_id",
+        String,
+        ForeignKey("inbox.request_id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("created_unix", Float, nullable=False),
+    Column("state", String, nullable=False),
+    Column("text", Text),
+    Column("attempt_position", Integer),
+    Column("verified", Boolean),
+    Column("given_by", Text),
+    Column("note", Text, nullable=False),
+    _one_of("state", (InboxState.ANSWERED, InboxState.DISMISSED)),
+    CheckConstraint("(state = 'answered') = (text IS NOT NULL)", name="answers_have_a_text"),
+    *_not_negative("attempt_position", "created_unix"),
+)
+
+labels = Table(
+    "labels",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("request_id", String, ForeignKey("requests.id", ondelete="CASCADE"), nullable=False),
+    Column("attempt_position", Integer),
+    Column("is_right", Boolean, nullable=False),
+    Column("source", String, nullable=False),
+    Column("given_by", Text),
+    Column("note", Text, nullable=False),
+    Column("created_unix", Float, nullable=False),
+    ForeignKeyConstraint(
+        ["request_id", "attempt_position"],
+        ["attempts.request_id", "attempts.position"],
+        ondelete="CASCADE",
+    ),
+    _one_of("source", LabelSource),
+    *_not_negative("created_unix"),
+    Index("labels_by_request", "request_id"),
 )

@@ -18,6 +18,7 @@ from rung.ledger.codec import rung_version
 from rung.server import ollama
 from rung.server.counting import CountDoor
 from rung.server.door import Door, EmbeddingsDoor
+from rung.server.feedback import FeedbackDoor
 from rung.server.guard import App, Guard, Receive, Scope, Send
 from rung.server.replies import JSON, refuse_at
 from rung.ways import LADDER_PREFIX, TIER_PREFIX
@@ -54,6 +55,7 @@ def build(parts: Assembly) -> App:
             Route("/v1/models", routes.models, methods=["GET"]),
             Route("/v1/models/{id:path}", routes.model, methods=["GET"]),
             Route("/v1/requests/{id}", routes.request, methods=["GET"]),
+            Route("/v1/feedback", FeedbackDoor(parts.ledger), methods=["POST"]),
             Route("/healthz", routes.healthz, methods=["GET"]),
             Route("/readyz", routes.readyz, methods=["GET"]),
         ],

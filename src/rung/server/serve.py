@@ -76,6 +76,7 @@ async def _serve(config: Config, address: tuple[str, int], ready: Callable[[str]
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         warming.cancel()
         await asyncio.wait({warming})
+        parts.intake.let_go()
         await draining.drain(DRAIN_SECONDS, signals.second)
         server.stop()  # type: ignore[no-untyped-call]
         await serving

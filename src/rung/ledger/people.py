@@ -1,0 +1,118 @@
+"""What people add to the ledger: labels, and the closing of inbox entries.
+
+Every function runs in one transaction under the write lock, so that what it has looked at is still
+so when it writes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from rung.core.errors import RequestError
+from rung.core.labels import Closing, Label, LabelSource
+from rung.ledger import reading
+from rung.ledger.codec import clean
+from rung.ledger.reading import sql
+from rung.ledger.stored import StoredOutcome
+
+
+def counted(labels: Iterable[Label]) -> tuple[Label, ...]:
+    """Those that count: of each answer and source the last one."""
+    last: dict[tuple[str, int | None, LabelSource], Label] = {}
+    for label in labels:
+        last[label.request_id, label.attempt, label.source] = label
+    return tuple(sorted(last.values(), key=lambda label: label.id))
+
+
+def add_label(connection: sqlite3.Connection, given: Label) -> tuple[Label, bool]:
+    """Store a label: as it is stored, and whether it is new.
+
+    One that says what its source already says of that answer, in the same words, is not stored
+    again. Raises RequestError for an unknown request (404), and for an answer that is none.
+    """
+    found = reading.exact(connection, given.request_id)
+    wanted = replace(
+        given,
+        request_id=found.request.id,
+        attempt=_place(found, given.attempt),
+        by=None if given.by is None else clean(given.by),
+        note=clean(given.note),
+    )
+    for before in counted(found.labels):
+        same = replace(wanted, id=before.id, created_unix=before.created_unix)
+        if before == same:
+            return before, False
+    return _added(connection, wanted), True
+
+
+def close_entry(connection: sqlite3.Connection, closing: Closing, labels: Sequence[Label]) -> None:
+    """Close an entry, once. Raises RequestError where there is none (404) or it is closed (409)."""
+    values = {"id": closing.request_id, "to": closing.state.value}
+    if connection.execute(sql("close"), values).rowcount == 0:
+        raise _not_open(connection, closing.request_id)
+    connection.execute(
+        sql("add to closings"),
+        {
+            "request_id": closing.request_id,
+            "created_unix": closing.created_unix,
+            "state": closing.state.value,
+            "text": None if closing.text is None else clean(closing.text),
+            "attempt_position": closing.attempt,
+            "verified": closing.verified,
+            "given_by": None if closing.by is None else clean(closing.by),
+            "note": clean(closing.note),
+        },
+    )
+    for label in labels:
+        _added(connection, label)
+
+
+def _added(connection: sqlite3.Connection, label: Label) -> Label:
+    done = connection.execute(
+        sql("add to labels"),
+        {
+            "id": None,
+            "request_id": label.request_id,
+            "attempt_position": label.attempt,
+            "is_right": label.right,
+            "source": label.source.value,
+            "given_by": label.by,
+            "note": label.note,
+            "created_unix": label.created_unix,
+        },
+    )
+    return replace(label, id=done.lastrowid or 0)
+
+
+def _place(found: StoredOutcome, attempt: int | None) -> int | None:
+    """The attempt that is meant: the served one where none is named, ``None`` for a human's words.
+
+    Negative places are none.
+    """
+    name, attempts = found.request.id, found.history
+    if attempt is not None:
+        if not 0 <= attempt < len(attempts):
+            said = f"{name} has no such attempt; it has {len(attempts)}."
+            raise RequestError(said, param="attempt")
+        if attempts[attempt].answer is None:
+            raise RequestError(f"that attempt of {name} gave no answer.", param="attempt")
+        return attempt
+    if found.served is not None:
+        return found.served
+    if found.closing is not None and found.closing.answered:
+        return found.closing.attempt
+    raise RequestError(f"no answer of {name} was served.", param="attempt", fix="name an attempt")
+
+
+def _not_open(connection: sqlite3.Connection, request_id: str) -> RequestError:
+    closed = reading.closings(connection, [request_id]).get(request_id)
+    if closed is None:
+        said = f"{request_id} is not in the inbox."
+        return RequestError(said, status=404, param="id", fix="`rung inbox list` shows what is")
+    when = datetime.fromtimestamp(closed.created_unix, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    by = "" if closed.by is None else f" by {closed.by!r}"
+    said = f"{request_id} was already {closed.state.value}{by} at {when}."
+    return RequestError(said, status=409, param="id", fix=f"`rung inbox show {request_id}`")
