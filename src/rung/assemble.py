@@ -17,6 +17,8 @@ from rung.core.types import Request
 from rung.desk import Desk
 from rung.fittings import (
     READY_MADE,
+    command_of,
+    commands_of,
     embeddings_policy,
     key_variable,
     policy_of,
@@ -35,6 +37,7 @@ from rung.verifiers.base import Verifier
 from rung.ways import Ways
 
 if TYPE_CHECKING:
+    from rung.boxes import CommandRoom
     from rung.ledger import Ledger
     from rung.providers.embedded import EmbeddedEngine, EngineSettings
     from rung.providers.http import HttpClient
@@ -49,6 +52,7 @@ class Workshop:
     ready: Mapping[str, Provider] = field(default_factory=dict)
     _clients: dict[float, HttpClient] = field(default_factory=dict)
     _engines: dict[EngineSettings, EmbeddedEngine] = field(default_factory=dict)
+    room: CommandRoom | None = None
 
     def http(self, connect_timeout_seconds: float | None) -> HttpClient:
         """The client with this connect time-out."""
@@ -73,8 +77,22 @@ class Workshop:
             self._engines[settings] = EmbeddedEngine(settings, environment=self.config.environment)
         return self._engines[settings]
 
+    def boxed(self, verifiers: Mapping[str, Verifier]) -> dict[str, Verifier]:
+        """The same checks, those that are commands with a place to run in."""
+        from rung.boxes import CommandRoom
+        from rung.sandbox import Sandbox, Unsandboxed
+        from rung.verifiers.command import Command, boxed
+
+        if any(isinstance(each, Command) for each in verifiers.values()):
+            bare = self.config.file.sandbox.allow_unsandboxed
+            self.room = CommandRoom(Unsandboxed if bare else Sandbox)
+        room = self.room
+        return {n: each if room is None else boxed(each, room) for n, each in verifiers.items()}
+
     async def close(self) -> None:
-        """End all connections; providers have ended their processes."""
+        """End all connections and commands; providers have ended their processes."""
+        if self.room is not None:
+            await self.room.close()
         for client in self._clients.values():
             await client.close()
 
@@ -130,6 +148,8 @@ def assemble(
     policies = {name: policy_of(name, table, config) for name, table in config.file.ladders.items()}
     named = config.file.verifiers.items()
     verifiers = {name: verifier_of(name, options, config) for name, options in named}
+    verifiers |= {line: command_of(line, config) for line in commands_of(config)}
+    verifiers = workshop.boxed(verifiers)
     opened = _open_ledger(config) if ledger else None
     from rung.verifiers.catalogue import agreement, implied
     from rung.verifiers.json_schema import json_schema

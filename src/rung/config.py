@@ -96,6 +96,12 @@ class ServerTable(_Table):
     hosts: tuple[str, ...] = ()
 
 
+class SandboxTable(_Table):
+    """Where commands run."""
+
+    allow_unsandboxed: bool = False
+
+
 class FileTable(_Table):
     """The whole of rung.toml."""
 
@@ -105,6 +111,7 @@ class FileTable(_Table):
     embeddings: str | None = None
     inbox_webhook: str | None = None
     server: ServerTable = ServerTable()
+    sandbox: SandboxTable = SandboxTable()
     tiers: Annotated[dict[TierName, TierTable], Field(min_length=1)]
     ladders: Annotated[dict[Name, LadderTable], Field(min_length=1)]
     verifiers: dict[Name, dict[str, Any]] = Field(default_factory=dict)
@@ -305,7 +312,7 @@ def _cross_checks(config: Config) -> list[Problem]:
         )
         for name, ladder in file.ladders.items()
         for verifier in ladder.verify
-        if verifier not in file.verifiers
+        if verifier not in file.verifiers and not is_command(verifier)
     ]
     if file.default_ladder is not None and file.default_ladder not in file.ladders:
         fix = nearest(file.default_ladder, ladders)
@@ -316,6 +323,11 @@ def _cross_checks(config: Config) -> list[Problem]:
     if (exposed := not_loopback("server.host", file.server.host)) is not None:
         found.append(exposed)
     return found
+
+
+def is_command(check: str) -> bool:
+    """Whether an entry of a ladder's ``verify`` is a command line and no verifier's name."""
+    return bool(re.search(r"\s", check.strip())) or check.startswith(("./", "/"))
 
 
 def not_loopback(place: str, host: str) -> Problem | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rung.config import Config, LadderTable, PriceTable, TierTable
+from rung.config import Config, LadderTable, PriceTable, TierTable, is_command
 from rung.core.errors import ConfigError, Problem
 from rung.core.money import from_usd
 from rung.core.nearest import nearest
@@ -102,9 +102,21 @@ def verifier_of(name: str, options: Mapping[str, Any], config: Config) -> Verifi
         said = "is required." if not wanted else f"there is no kind {wanted!r}."
         raise ConfigError([Problem("kind", said, nearest(wanted, sorted(kinds)))])
     given = {key: value for key, value in options.items() if key != "kind"}
-    if isinstance(given.get("schema"), str):
-        given["schema"] = str(config.folder / given["schema"])
+    for key in ("schema", "workspace"):
+        if isinstance(given.get(key), str):
+            given[key] = str(config.folder / given[key])
     return build(name, kinds[wanted], given)
+
+
+def commands_of(config: Config) -> Iterator[str]:
+    """The command lines that stand in the ladders' ``verify``, each once."""
+    named = (check for ladder in config.file.ladders.values() for check in ladder.verify)
+    yield from dict.fromkeys(c for c in named if c not in config.file.verifiers and is_command(c))
+
+
+def command_of(line: str, config: Config) -> Verifier:
+    """The gate that a command line in a ladder's ``verify`` is. Raises ConfigError."""
+    return verifier_of(line, {"kind": "command", "run": line}, config)
 
 
 def verifier_from(path: str) -> Verifier:

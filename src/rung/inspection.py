@@ -6,12 +6,12 @@ from collections.abc import Callable, Container, Iterator
 from datetime import UTC, datetime
 from functools import partial
 
-from rung.config import Config, TierTable
+from rung.config import Config, TierTable, is_command
 from rung.core.errors import ConfigError, Problem
 from rung.core.nearest import nearest
 from rung.core.plan import TOOL_CALLS, OnExhausted
 from rung.core.vote import AGREEMENT
-from rung.fittings import key_variable, pricer_of, stays_local, verifier_of
+from rung.fittings import command_of, key_variable, pricer_of, stays_local, verifier_of
 from rung.pricing import PriceBook
 from rung.providers.registry import (
     PROVIDERS,
@@ -60,6 +60,10 @@ def problems(config: Config, ready: Container[str] = ()) -> list[Problem]:
     for name, options in config.file.verifiers.items():
         found += _name_problems(name, str(options.get("kind", "")))
         found += _collect(f"verifiers.{name}", partial(verifier_of, name, options, config))
+    for name, ladder in config.file.ladders.items():
+        for line in ladder.verify:
+            if line not in config.file.verifiers and is_command(line):
+                found += _collect(f"ladders.{name}.verify", partial(command_of, line, config))
     found += _inbox_problems(config)
     if config.file.baseline is not None and config.file.baseline not in config.file.tiers:
         model = config.file.baseline

@@ -46,16 +46,38 @@ async def _examine(found: Config) -> dict[str, Any]:
         names = list(parts.tiers)
         found_out = await asyncio.gather(*(parts.health(n, PATIENCE_SECONDS) for n in names))
         tiers = [_told(parts, name, h) for name, h in zip(names, found_out, strict=True)]
+        sandbox = await _sandbox(parts)
     finally:
         await parts.close()
     return {
-        "ok": ledger["ok"] and all(tier["ok"] for tier in tiers),
+        "ok": ledger["ok"] and sandbox["ok"] and all(tier["ok"] for tier in tiers),
         "config": None if found.path is None else str(found.path),
         "ladders": {name: list(ladder.tiers) for name, ladder in found.file.ladders.items()},
         "ledger": ledger,
         "tiers": tiers,
+        "sandbox": sandbox,
         "warnings": list(plug_ins().warnings),
     }
+
+
+async def _sandbox(parts: Assembly) -> dict[str, Any]:
+    """Where commands run. Only a fault where some are configured."""
+    from rung.boxes import CommandRoom
+    from rung.sandbox import Sandbox
+
+    needed = parts.workshop.room is not None
+    room = parts.workshop.room or CommandRoom(Sandbox)
+    try:
+        proof = await room.prove()
+    except RungError as error:
+        return {"ok": not needed, "needed": needed, "message": error.message, "fix": error.fix}
+    finally:
+        await room.close()
+    if not proof.sandboxed:
+        said = "commands run without one, with your rights: allow_unsandboxed is set"
+        return {"ok": True, "needed": needed, "message": said, "fix": None}
+    said = f"bubblewrap {proof.version}: {len(proof.checks)} proofs held in {proof.seconds:.1f} s"
+    return {"ok": True, "needed": needed, "message": said, "fix": None}
 
 
 def _told(parts: Assembly, name: str, health: Health) -> dict[str, Any]:
@@ -113,6 +135,8 @@ def _show(report: dict[str, Any]) -> None:
     for tier in report["tiers"]:
         where = "local" if tier["local"] else "cloud"
         _line(to, f"tier {tier['name']}", tier, f"{tier['model']}, {where}, price {tier['price']}")
+    about = "runs your commands" if report["sandbox"]["needed"] else "no command needs it"
+    _line(to, "sandbox", report["sandbox"], about)
     for warning in report["warnings"]:
         to.print(f"[yellow]![/] {one_line(warning, 300)}")
     to.print("all is well" if report["ok"] else "[red]something does not work: see above[/]")

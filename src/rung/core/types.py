@@ -220,11 +220,13 @@ class Trust(StrEnum):
     """How hard it is for the checked answer to fake this verdict.
 
     DATA: the answer was only data to a check outside its reach (a schema, a label set).
-    CODE: the check is the operator's own Python function. SELF: a signal the model itself gives.
+    CODE: the check is the operator's own Python function. COMMAND: a command's exit status; where
+    the command runs the answer's own code, that code can fake it. SELF: a signal the model gives.
     """
 
     DATA = "data"
     CODE = "code"
+    COMMAND = "command"
     SELF = "self"
 
 

@@ -18,6 +18,7 @@ from rung.core.nearest import nearest
 from rung.core.types import Request, Trust, Weight
 from rung.verifiers import (
     code_parses,
+    command,
     edit_grounded,
     language,
     length,
@@ -315,6 +316,13 @@ _BUILT_IN = (
         ("tools",),
         "the edits that the answer makes begin from text that was read before",
         'kind = "edit_grounded"',
+    ),
+    Kind(
+        "command",
+        command.command,
+        command.OPTIONS,
+        "a command that sees the answer as files exits zero, in the sandbox",
+        command.EXAMPLE,
     ),
     Kind(
         "python",
