@@ -100,6 +100,7 @@ class SandboxTable(_Table):
     """Where commands run."""
 
     allow_unsandboxed: bool = False
+    workspace: str | None = None
 
 
 class FileTable(_Table):

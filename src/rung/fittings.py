@@ -116,7 +116,9 @@ def commands_of(config: Config) -> Iterator[str]:
 
 def command_of(line: str, config: Config) -> Verifier:
     """The gate that a command line in a ladder's ``verify`` is. Raises ConfigError."""
-    return verifier_of(line, {"kind": "command", "run": line}, config)
+    folder = config.file.sandbox.workspace
+    place = {} if folder is None else {"workspace": folder}
+    return verifier_of(line, {"kind": "command", "run": line, **place}, config)
 
 
 def verifier_from(path: str) -> Verifier:

@@ -32,7 +32,9 @@ ledger = "l.db"
 {tiers}
 [ladders.default]
 tiers = ["a", "b"]
-verify = ["grep -q def add.py", "tests"]
+verify = ["grep -q 2 test_add.py", "tests"]
+[sandbox]
+workspace = "work"
 [verifiers.tests]
 kind = "command"
 run = "python3 test_add.py"

@@ -16,13 +16,15 @@ from types import MappingProxyType
 
 from rung.verifiers.base import shown
 from rung.verifiers.fenced import Block, blocks
-from rung.verifiers.unified_diff import NOWHERE, DiffError, FileDiff, applied, parsed
+from rung.verifiers.unified_diff import NOWHERE, DiffError, FileDiff, TooLargeError, applied, parsed
 
 MOST_BLOCKS = 2_000
 MOST_FILES = 500
 LONGEST_PATH = 200
 LONGEST_NAME_BYTES = 200
 DEEPEST = 16
+MOST_WORK = 5_000_000
+"""Hunks times lines of their files: some seconds."""
 
 _NOTHING: Mapping[str, bytes] = MappingProxyType({})
 _DIFFS = {"diff", "patch", "udiff", "git"}
@@ -173,7 +175,9 @@ def _patched(diff: str, there: Mapping[str, bytes]) -> dict[str, bytes | None]:
         files = parsed(diff)
         if len(files) > MOST_FILES:
             raise LayoutError(f"the diff is to more than {MOST_FILES} files")
-        changed = applied(files, _texts(files, there))
+        texts = _texts(files, there)
+        _check_work(files, texts, diff.count("\n"))
+        changed = applied(files, texts)
     except DiffError as error:
         raise LayoutError(f"the diff does not apply: {error}") from None
     return {
@@ -196,6 +200,16 @@ def _texts(files: list[FileDiff], there: Mapping[str, bytes]) -> dict[str, str]:
             )
         made.add(each.new)
     return texts
+
+
+def _check_work(files: list[FileDiff], texts: Mapping[str, str], written: int) -> None:
+    """Every hunk may look at every line of its file, which an earlier part may have written."""
+    work = sum(len(each.hunks) * texts.get(each.old, "").count("\n") for each in files)
+    again = len(files) - len({each.new for each in files})
+    if again:
+        work += sum(len(each.hunks) for each in files) * written
+    if work > MOST_WORK:
+        raise TooLargeError
 
 
 def _text(path: str, content: bytes) -> str:

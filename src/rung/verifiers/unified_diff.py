@@ -198,7 +198,10 @@ def _place(
     if not hunk.old:
         return begin if begin <= len(lines) else None
     anchor = min(range(len(hunk.old)), key=lambda i: len(places.get(hunk.old[i], ())))
-    found = (at - anchor for at in places.get(hunk.old[anchor], ()))
+    known = places.get(hunk.old[anchor], ())
+    # Looking through them costs too: many hunks on a line that stands everywhere would never end.
+    budget.spend(len(known))
+    found = (at - anchor for at in known)
     for place in _nearest([at for at in found if at >= first], begin):
         budget.spend(len(hunk.old))
         if lines[place : place + len(hunk.old)] == hunk.old:
