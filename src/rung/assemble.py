@@ -79,15 +79,16 @@ class Workshop:
 
     def boxed(self, verifiers: Mapping[str, Verifier]) -> dict[str, Verifier]:
         """The same checks, those that are commands with a place to run in."""
-        from rung.boxes import CommandRoom
-        from rung.sandbox import Sandbox, Unsandboxed
         from rung.verifiers.command import Command, boxed
 
-        if any(isinstance(each, Command) for each in verifiers.values()):
-            bare = self.config.file.sandbox.allow_unsandboxed
-            self.room = CommandRoom(Unsandboxed if bare else Sandbox)
-        room = self.room
-        return {n: each if room is None else boxed(each, room) for n, each in verifiers.items()}
+        if not any(isinstance(each, Command) for each in verifiers.values()):
+            return dict(verifiers)
+        from rung.boxes import CommandRoom
+        from rung.sandbox import Sandbox, Unsandboxed
+
+        bare = self.config.file.sandbox.allow_unsandboxed
+        room = self.room = CommandRoom(Unsandboxed if bare else Sandbox)
+        return {name: boxed(each, room) for name, each in verifiers.items()}
 
     async def close(self) -> None:
         """End all connections and commands; providers have ended their processes."""

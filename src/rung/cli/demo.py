@@ -167,4 +167,4 @@ def _next_steps(runs: list[Run], found: Config, told: Any) -> None:
     told.print("  rung bill                       your bill so far")
     if len(found.file.tiers) == len((PLAIN, CAREFUL)):
         told.print("  rung init                       a ladder of your own: Ollama, or an API key")
-    told.print("  rung serve                      the gateway, for any OpenAI client")
+    told.print("  rung serve                      the gateway, for OpenAI and Anthropic clients")
