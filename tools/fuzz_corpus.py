@@ -13,7 +13,15 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from rung.core.parts import Image, Message, Role, Text, Tool, ToolCall, ToolChoice, ToolResult
-from rung.core.types import Answer, Finish, Request, Sampling, SchemaRequest, Usage, UsageSource
+from rung.core.types import (
+    Answer,
+    Finish,
+    Request,
+    Sampling,
+    SchemaRequest,
+    Usage,
+    UsageSource,
+)
 from rung.wire import chat, completions, messages, ollama, ollama_front, responses
 from rung.wire.back import Back, Outgoing
 from rung.wire.front import Front, Reply

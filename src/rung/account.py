@@ -12,7 +12,8 @@ from rung.core.money import exact
 from rung.core.outcome import Outcome
 from rung.core.parts import ToolCall
 from rung.core.plan import Plan
-from rung.core.types import Attempt, Check, EndedBy, Kind, Status, Usage, Verdict, Weight
+from rung.core.types import Attempt, EndedBy, Kind, Usage
+from rung.core.verdicts import Check, Status, Verdict, Weight
 from rung.ledger import StoredOutcome
 
 ENDINGS = {

@@ -9,7 +9,8 @@ from typing import Any
 from rung.core.errors import RequestError
 from rung.core.labels import Closing, InboxState, Label, LabelSource
 from rung.core.plan import TOOL_CALLS
-from rung.core.types import Answer, Attempt, Kind, Request, Status, Verdict, Weight
+from rung.core.types import Answer, Attempt, Kind, Request
+from rung.core.verdicts import Status, Verdict, Weight
 from rung.core.vote import canonical
 from rung.ledger import InboxEntry, Ledger, StoredOutcome
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from rung.core.errors import RequestError
-from rung.core.types import Weight
+from rung.core.verdicts import Weight
 from rung.verifiers import code_parses as codes_parse
 from rung.verifiers import edit_grounded as edits
 from rung.verifiers import function as functions

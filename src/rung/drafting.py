@@ -7,7 +7,8 @@ import zlib
 from rung.core.engine import Call
 from rung.core.parts import Message, Role, Text, ToolResult
 from rung.core.plan import Plan, Step
-from rung.core.types import Answer, Attempt, History, Kind, Request, Status
+from rung.core.types import Answer, Attempt, History, Kind, Request
+from rung.core.verdicts import Status
 from rung.providers.base import Ask
 
 SAMPLE_TEMPERATURE = 0.7

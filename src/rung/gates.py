@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from rung.core.parts import Choice, Tool
-from rung.core.types import Check, Need, Request, Weight
+from rung.core.types import Need, Request
+from rung.core.verdicts import Check, Weight
 from rung.core.vote import AGREEMENT
 from rung.verifiers.base import Verifier
 from rung.ways import unknown

@@ -21,7 +21,16 @@ from rung.core.features import Features, features
 from rung.core.growth import Delta
 from rung.core.outcome import Outcome
 from rung.core.plan import OnExhausted, Plan, Policy, StreamMode, Terms, plan, stream_mode
-from rung.core.types import MOST_CHOICES, Attempt, EndedBy, History, Kind, Need, Request, Usage
+from rung.core.types import (
+    MOST_CHOICES,
+    Attempt,
+    EndedBy,
+    History,
+    Kind,
+    Need,
+    Request,
+    Usage,
+)
 from rung.core.vote import AGREEMENT
 from rung.delivery import Sink
 from rung.desk import Desk

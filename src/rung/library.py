@@ -30,7 +30,8 @@ from rung.core.errors import ConfigError, UpstreamError
 from rung.core.money import to_usd
 from rung.core.outcome import Outcome
 from rung.core.parts import ToolCall
-from rung.core.types import Attempt, Verdict
+from rung.core.types import Attempt
+from rung.core.verdicts import Verdict
 from rung.delivery import Sink
 from rung.fittings import READY_MADE
 from rung.providers.base import Provider

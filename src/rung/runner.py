@@ -28,11 +28,10 @@ from rung.core.types import (
     Phase,
     Price,
     Request,
-    Status,
     Usage,
     UsageSource,
-    Verdict,
 )
+from rung.core.verdicts import Status, Verdict
 from rung.delivery import Outlet, Sink, UndeliverableError
 from rung.drafting import ask
 from rung.providers.base import CallError, Done, Event, Provider

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from rung.core.engine import Exhausted
 from rung.core.outcome import Outcome
-from rung.core.types import Attempt, Fault, Status
+from rung.core.types import Attempt, Fault
+from rung.core.verdicts import Status
 
 REFUSALS = frozenset({Fault.REJECTED, Fault.CONTEXT_TOO_LONG})
 """Faults that speak against the request itself."""

@@ -10,7 +10,7 @@ import msgspec
 
 from rung.core.engine import Exhausted
 from rung.core.outcome import Outcome
-from rung.core.types import Status, Weight
+from rung.core.verdicts import Status, Weight
 
 if TYPE_CHECKING:
     from rung.providers.http import HttpClient

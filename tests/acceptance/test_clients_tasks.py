@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from rung.core.types import Status
+from rung.core.verdicts import Status
 from support.clients import FORECAST, NOTE, RUN, WEATHER, each
 from support.gateway import Gateway
 from support.model_world import HELLO, Habits, ModelWorld, ladder

@@ -11,7 +11,15 @@ import pytest
 
 from rung.core.growth import Delta
 from rung.core.parts import Message, Role, Text, Tool, ToolCall
-from rung.core.types import Fault, Finish, Phase, Request, Sampling, Usage, UsageSource
+from rung.core.types import (
+    Fault,
+    Finish,
+    Phase,
+    Request,
+    Sampling,
+    Usage,
+    UsageSource,
+)
 from rung.providers.anthropic import Anthropic
 from rung.providers.base import Done
 from rung.providers.http import HttpClient

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from rung.core.types import Status
+from rung.core.verdicts import Status
 from rung.sandbox import Limits, Sandbox, UnavailableError, Unsandboxed
 from rung.verifiers.base import LONGEST_REASON
 from rung.verifiers.command import command

@@ -18,7 +18,15 @@ import uvloop
 
 from rung.core.growth import Delta
 from rung.core.parts import Image, Message, Opaque, Role, Text, ToolCall, ToolResult
-from rung.core.types import Fault, Finish, Phase, Request, Sampling, SchemaRequest, UsageSource
+from rung.core.types import (
+    Fault,
+    Finish,
+    Phase,
+    Request,
+    Sampling,
+    SchemaRequest,
+    UsageSource,
+)
 from rung.providers.base import Ask, CallError, Done
 from rung.providers.embedded import (
     EmbeddedEngine,

@@ -15,7 +15,8 @@ from starlette.routing import Route, Router
 from rung import Reply, ScriptedProvider
 from rung.assemble import assemble
 from rung.config import parse as parsed_config
-from rung.core.types import EndedBy, Phase, Status, UsageSource
+from rung.core.types import EndedBy, Phase, UsageSource
+from rung.core.verdicts import Status
 from rung.fittings import READY_MADE
 from rung.server.door import Door
 from rung.wire import chat, messages, responses

@@ -19,7 +19,15 @@ from rung.core.parts import (
     ToolChoice,
     ToolResult,
 )
-from rung.core.types import Fault, Finish, Need, Phase, Sampling, SchemaRequest, UsageSource
+from rung.core.types import (
+    Fault,
+    Finish,
+    Need,
+    Phase,
+    Sampling,
+    SchemaRequest,
+    UsageSource,
+)
 from rung.providers.http import HttpClient
 from rung.providers.ollama import OllamaProvider
 from support.ollama_calls import asking, failing, play, provider_of

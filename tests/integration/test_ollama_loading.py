@@ -2,11 +2,7 @@ import asyncio
 
 import pytest
 
-from rung.core.types import (
-    Fault,
-    Phase,
-    Sampling,
-)
+from rung.core.types import Fault, Phase, Sampling
 from rung.providers.http import HttpClient
 from rung.providers.ollama import OllamaProvider
 from support.ollama_calls import asking, failing, play, provider_of

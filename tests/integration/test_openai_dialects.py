@@ -10,7 +10,16 @@ from rung import config
 from rung.assemble import assemble
 from rung.core.errors import ConfigError
 from rung.core.parts import Message, Role, Text, Tool
-from rung.core.types import Fault, Finish, Need, Phase, Request, Sampling, Usage, UsageSource
+from rung.core.types import (
+    Fault,
+    Finish,
+    Need,
+    Phase,
+    Request,
+    Sampling,
+    Usage,
+    UsageSource,
+)
 from rung.inspection import problems
 from rung.providers.base import Done
 from rung.providers.http import HttpClient

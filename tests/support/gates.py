@@ -6,7 +6,8 @@ import time
 from typing import Any
 
 from rung.core.parts import Message, Role, Text
-from rung.core.types import Request, Status, Verdict
+from rung.core.types import Request
+from rung.core.verdicts import Status, Verdict
 from rung.verifiers.base import Verifier, run
 from support.subjects import subject
 

@@ -27,16 +27,13 @@ from rung.core.plan import Plan, Step, StreamMode
 from rung.core.types import (
     Answer,
     Attempt,
-    Check,
     Failure,
     Fault,
     History,
     Kind,
     Phase,
-    Status,
-    Verdict,
-    Weight,
 )
+from rung.core.verdicts import Check, Status, Verdict, Weight
 
 AGREEMENT = Check("agreement", Weight.SIGNAL)
 

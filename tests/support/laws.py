@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from rung.core.engine import PASSES_BY_ITSELF, Accept, Exhausted, Release, Verify, next_action
 from rung.core.plan import Step, StreamMode
-from rung.core.types import Attempt, History, Kind, Status, Weight
+from rung.core.types import Attempt, History, Kind
+from rung.core.verdicts import Status, Weight
 from support.histories import Trace, elapsed, most_actions, prefixes
 
 SLACK_SECONDS = 1e-9

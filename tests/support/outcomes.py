@@ -13,7 +13,6 @@ from rung.core.plan import TOOL_CALLS, Excluded, OnExhausted, Plan, Step, Stream
 from rung.core.types import (
     Answer,
     Attempt,
-    Check,
     Directions,
     EndedBy,
     Failure,
@@ -26,13 +25,10 @@ from rung.core.types import (
     Phase,
     Price,
     Request,
-    Status,
-    Trust,
     Usage,
     UsageSource,
-    Verdict,
-    Weight,
 )
+from rung.core.verdicts import Check, Status, Trust, Verdict, Weight
 
 TIERS = ("tiny", "middle", "large")
 CHECKS = (

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 from rung.core.engine import Accept, Call, Exhausted, Exhaustion
 from rung.core.plan import Plan, Step, StreamMode
-from rung.core.types import Check, Fault, History, Status, Weight
+from rung.core.types import Fault, History
+from rung.core.verdicts import Check, Status, Weight
 from support.histories import Opinion, Reply
 
 CALL_SECONDS = 1.0

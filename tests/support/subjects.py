@@ -11,7 +11,16 @@ from typing import Any
 
 from rung.core.growth import CallGrowth, Delta
 from rung.core.parts import HostedTool, Message, Role, Text, Tool, ToolCall
-from rung.core.types import Answer, Attempt, Kind, Need, Request, Sampling, Usage, Verdict
+from rung.core.types import (
+    Answer,
+    Attempt,
+    Kind,
+    Need,
+    Request,
+    Sampling,
+    Usage,
+)
+from rung.core.verdicts import Verdict
 from rung.verifiers.base import Subject
 
 

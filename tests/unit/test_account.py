@@ -13,16 +13,13 @@ from rung.core.plan import Excluded, OnExhausted, Plan, Step, StreamMode
 from rung.core.types import (
     Answer,
     Attempt,
-    Check,
     EndedBy,
     Failure,
     Fault,
     Kind,
     Phase,
-    Status,
-    Verdict,
-    Weight,
 )
+from rung.core.verdicts import Check, Status, Verdict, Weight
 from rung.ledger import Ledger
 from support.outcomes import outcome, outcomes
 

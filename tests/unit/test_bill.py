@@ -17,17 +17,14 @@ from rung.core.money import from_usd
 from rung.core.plan import TOOL_CALLS, Step, StreamMode
 from rung.core.stats import quantile
 from rung.core.types import (
-    Check,
     Directions,
     Failure,
     Fault,
     Lane,
-    Status,
     Usage,
     UsageSource,
-    Verdict,
-    Weight,
 )
+from rung.core.verdicts import Check, Status, Verdict, Weight
 from rung.ledger import Ledger
 from rung.ledger.bill import BillBy, Fidelity, bill, to_json
 from rung.ledger.resends import Resend, replaced

@@ -9,7 +9,8 @@ import pytest
 from rung import checks
 from rung.core.errors import RequestError
 from rung.core.parts import ToolCall
-from rung.core.types import Finish, Status, Weight
+from rung.core.types import Finish
+from rung.core.verdicts import Status, Weight
 from rung.verifiers.base import run
 from support.subjects import subject
 

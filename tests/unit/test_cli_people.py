@@ -15,7 +15,8 @@ from rung.cli import inbox
 from rung.cli.label import label
 from rung.core.engine import Exhausted, Exhaustion
 from rung.core.errors import RequestError
-from rung.core.types import Answer, SchemaRequest, Status, Verdict
+from rung.core.types import Answer, SchemaRequest
+from rung.core.verdicts import Status, Verdict
 from rung.ledger import Ledger
 from support.outcomes import outcome
 

@@ -16,7 +16,8 @@ from rung.core.engine import Exhausted, Exhaustion
 from rung.core.errors import RequestError
 from rung.core.parts import Image, Message, Role, Text, Tool, ToolCall, ToolResult
 from rung.core.plan import Step, StreamMode
-from rung.core.types import Answer, Directions, Status, Verdict
+from rung.core.types import Answer, Directions
+from rung.core.verdicts import Status, Verdict
 from rung.ledger import Ledger
 from rung.ledger.bill import BillBy
 from rung.verifiers import catalogue

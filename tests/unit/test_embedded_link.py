@@ -22,7 +22,15 @@ from rung.core.parts import (
     ToolCall,
     ToolResult,
 )
-from rung.core.types import Fault, Need, Phase, Request, Sampling, SchemaRequest, UsageSource
+from rung.core.types import (
+    Fault,
+    Need,
+    Phase,
+    Request,
+    Sampling,
+    SchemaRequest,
+    UsageSource,
+)
 from rung.providers.base import Ask, CallError
 from rung.providers.embedded import ModelNotFound, find_model, worker
 from rung.providers.embedded.frames import (

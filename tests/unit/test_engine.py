@@ -22,15 +22,12 @@ from rung.core.plan import Plan, Step, StreamMode
 from rung.core.types import (
     Answer,
     Attempt,
-    Check,
     Failure,
     Fault,
     Kind,
     Phase,
-    Status,
-    Verdict,
-    Weight,
 )
+from rung.core.verdicts import Check, Status, Verdict, Weight
 
 TESTS = Check("tests", Weight.REQUIRED)
 WHOLE = Check("whole", Weight.IMPLIED)

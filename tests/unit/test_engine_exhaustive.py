@@ -9,7 +9,7 @@ from itertools import product
 import pytest
 
 from rung.core.plan import TOOL_CALLS, Plan, Step, StreamMode
-from rung.core.types import Check, Weight
+from rung.core.verdicts import Check, Weight
 from support.histories import AGREEMENT, simulate
 from support.laws import LAWS
 from support.reference import Script, Told, scripts

@@ -13,11 +13,9 @@ from rung.core.types import (
     Kind,
     Phase,
     Price,
-    Status,
-    Trust,
     Usage,
-    Verdict,
 )
+from rung.core.verdicts import Status, Trust, Verdict
 
 ONE = Delta("a", raw=b"1", dialect="chat", usage=Usage(1))
 NEXT = Delta("b", raw=b"2", dialect="chat", usage=Usage(2))

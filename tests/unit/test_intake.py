@@ -26,8 +26,8 @@ from rung.core.types import (
     SchemaRequest,
     Usage,
     UsageSource,
-    Weight,
 )
+from rung.core.verdicts import Weight
 from rung.delivery import UndeliverableError
 from rung.inspection import problems
 from rung.intake import Intake

@@ -16,7 +16,15 @@ from rung.core.engine import Accept
 from rung.core.errors import LedgerError, RequestError
 from rung.core.parts import Message, Opaque, Role, Text, Tool, ToolCall
 from rung.core.saying import said
-from rung.core.types import Answer, Directions, Failure, Fault, Status, Usage, UsageSource, Verdict
+from rung.core.types import (
+    Answer,
+    Directions,
+    Failure,
+    Fault,
+    Usage,
+    UsageSource,
+)
+from rung.core.verdicts import Status, Verdict
 from rung.core.vote import canonical
 from rung.ledger import Ledger, writer
 from rung.ledger.codec import clean

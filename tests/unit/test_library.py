@@ -25,7 +25,8 @@ from rung import (
 )
 from rung.asking import Options
 from rung.core.parts import ToolCall
-from rung.core.types import EndedBy, Failure, Fault, Kind, Status, UsageSource
+from rung.core.types import EndedBy, Failure, Fault, Kind, UsageSource
+from rung.core.verdicts import Status
 from rung.ledger import Ledger
 from support.gateway import environment, gone
 

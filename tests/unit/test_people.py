@@ -18,16 +18,8 @@ from rung.core.errors import RequestError
 from rung.core.labels import Closing, InboxState, Label, LabelSource
 from rung.core.outcome import Outcome
 from rung.core.plan import Plan, Step
-from rung.core.types import (
-    Answer,
-    Check,
-    Failure,
-    Fault,
-    SchemaRequest,
-    Status,
-    Verdict,
-    Weight,
-)
+from rung.core.types import Answer, Failure, Fault, SchemaRequest
+from rung.core.verdicts import Check, Status, Verdict, Weight
 from rung.ledger import Ledger
 from rung.ledger.bill import bill, to_json
 from rung.ledger.people import counted

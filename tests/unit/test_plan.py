@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from rung.core.features import Features
 from rung.core.plan import Excluded, OnExhausted, Plan, Policy, Rung, Step, Terms, plan
-from rung.core.types import Check, Need, Weight
+from rung.core.types import Need
+from rung.core.verdicts import Check, Weight
 
 PLAIN = Features(100, 50, frozenset(), messages=1, has_schema=False)
 LOCAL = Rung("local", context_tokens=4096, lacks=frozenset({Need.TOOLS, Need.IMAGES}), repairs=1)

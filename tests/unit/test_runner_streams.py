@@ -18,10 +18,10 @@ from rung.core.types import (
     Phase,
     Request,
     SchemaRequest,
-    Status,
     Usage,
     UsageSource,
 )
+from rung.core.verdicts import Status
 from rung.delivery import PREAMBLE_CHARACTERS
 from rung.fittings import READY_MADE
 from rung.intake import Intake

@@ -6,7 +6,16 @@ from hypothesis import strategies as st
 
 from rung.core.growth import CallGrowth, Delta
 from rung.core.parts import Message, Role, Text, ToolCall
-from rung.core.types import Answer, Failure, Fault, Finish, Phase, Request, Usage, UsageSource
+from rung.core.types import (
+    Answer,
+    Failure,
+    Fault,
+    Finish,
+    Phase,
+    Request,
+    Usage,
+    UsageSource,
+)
 from rung.providers.base import Ask, CallError, Done, Provider
 from rung.providers.scripted import Reply, ScriptedProvider
 

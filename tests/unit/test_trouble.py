@@ -7,7 +7,14 @@ import pytest
 from rung.core.engine import Exhausted, Exhaustion
 from rung.core.outcome import Outcome
 from rung.core.plan import Plan
-from rung.core.types import Answer, Attempt, Failure, Fault, Kind, Request
+from rung.core.types import (
+    Answer,
+    Attempt,
+    Failure,
+    Fault,
+    Kind,
+    Request,
+)
 from rung.trouble import trouble
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rung.core.types import Status
+from rung.core.verdicts import Status
 from rung.verifiers.arithmetic import Arithmetic
 from support.gates import seconds, status, verdict
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rung.core.errors import ConfigError
-from rung.core.types import Status
+from rung.core.verdicts import Status
 from rung.verifiers.code_parses import LANGUAGES, code_parses
 from support.gates import seconds, status, verdict
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rung.core.errors import ConfigError, RungError
-from rung.core.types import Status, Weight
+from rung.core.verdicts import Status, Weight
 from rung.verifiers import workspace
 from rung.verifiers.base import LONGEST_REASON
 from rung.verifiers.command import EXAMPLE, SECONDS, boxed, command

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from rung.core.growth import CallGrowth, Delta
 from rung.core.parts import Choice, HostedTool, ToolCall, ToolChoice
-from rung.core.types import Answer, Finish, Status, Trust, Usage, UsageSource, Verdict, Weight
+from rung.core.types import Answer, Finish, Usage, UsageSource
+from rung.core.verdicts import Status, Trust, Verdict, Weight
 from rung.verifiers.base import LONGEST_REASON, run, watch
 from rung.verifiers.catalogue import KINDS, Unavailable, agreement, build, implied
 from rung.verifiers.json_schema import json_schema

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rung.core.types import Status
+from rung.core.verdicts import Status
 from rung.verifiers.diff_applies import DiffApplies
 from rung.verifiers.unified_diff import DiffError, applied, parsed
 from support.gates import seconds, status, verdict

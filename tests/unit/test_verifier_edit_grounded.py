@@ -8,7 +8,8 @@ import pytest
 
 from rung.core.errors import ConfigError
 from rung.core.parts import Image, Message, Role, Text, ToolCall, ToolResult
-from rung.core.types import Need, Request, Status
+from rung.core.types import Need, Request
+from rung.core.verdicts import Status
 from rung.verifiers.base import run
 from rung.verifiers.catalogue import KINDS, build
 from rung.verifiers.edit_grounded import TOOLS, edit_grounded

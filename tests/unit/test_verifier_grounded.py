@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from rung.core.errors import ConfigError
 from rung.core.parts import Image, Message, Role, Text, ToolCall, ToolResult
-from rung.core.types import Need, Request, Status, Weight
+from rung.core.types import Need, Request
+from rung.core.verdicts import Status, Weight
 from rung.verifiers import figures
 from rung.verifiers.base import run
 from rung.verifiers.catalogue import KINDS, build

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from rung.core.errors import ConfigError
-from rung.core.types import Status, Weight
+from rung.core.verdicts import Status, Weight
 from rung.verifiers.catalogue import KINDS, build
 from rung.verifiers.language import language
 from rung.verifiers.language_guess import NAMES, guessed

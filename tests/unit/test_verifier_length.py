@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rung.core.errors import ConfigError
 from rung.core.growth import Delta
-from rung.core.types import Status
+from rung.core.verdicts import Status
 from rung.verifiers.catalogue import KINDS, build
 from rung.verifiers.length import UNITS, Count, length
 from support.gates import seconds, status, verdict

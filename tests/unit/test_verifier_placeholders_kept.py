@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rung.core.errors import ConfigError
-from rung.core.types import Status
+from rung.core.verdicts import Status
 from rung.verifiers.catalogue import KINDS, build
 from rung.verifiers.placeholders_kept import PlaceholdersKept, placeholders
 from support.gates import seconds, status, verdict

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rung.core.types import Status
+from rung.core.verdicts import Status
 from rung.verifiers.quotes_present import quotes_present
 from support.gates import seconds, status, verdict
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rung.core.errors import ConfigError
-from rung.core.types import Status
+from rung.core.verdicts import Status
 from rung.verifiers.regex import regex
 from support.gates import seconds, status, verdict
 

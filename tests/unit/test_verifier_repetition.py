@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rung.core.growth import Delta
-from rung.core.types import Finish, Status, Trust, Weight
+from rung.core.types import Finish
+from rung.core.verdicts import Status, Trust, Weight
 from rung.verifiers.repetition import LONGEST_PERIOD, Loops, Repetition
 from support.subjects import offering, subject
 

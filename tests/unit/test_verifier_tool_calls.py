@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from rung.core.growth import CallGrowth, Delta
 from rung.core.parts import Choice, HostedTool, Message, Role, Text, ToolChoice, ToolResult
 from rung.core.plan import TOOL_CALLS
-from rung.core.types import Answer, Need, Status, Trust, Weight
+from rung.core.types import Answer, Need
+from rung.core.verdicts import Status, Trust, Weight
 from rung.verifiers import schema_check, tool_repeats
 from rung.verifiers.base import run
 from rung.verifiers.tool_calls import ToolCalls, tool_calls_gate

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from rung.core.growth import CallGrowth, Delta
-from rung.core.types import Need, Status, Trust, Weight
+from rung.core.types import Need
+from rung.core.verdicts import Status, Trust, Weight
 from rung.verifiers.base import LONGEST_REASON, Finding, nothing_to_judge, passed, run, watch
 from rung.verifiers.catalogue import _Named, implied
 from rung.verifiers.cut_off import CutOff

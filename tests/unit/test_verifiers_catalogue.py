@@ -8,7 +8,7 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from rung.core.errors import ConfigError
-from rung.core.types import Status, Trust, Weight
+from rung.core.verdicts import Status, Trust, Weight
 from rung.verifiers.base import passed, run
 from rung.verifiers.catalogue import GROUP, KINDS, agreement, build, implied, plug_ins
 from support.subjects import subject

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from rung.core.errors import ConfigError
-from rung.core.types import Status, Trust, Weight
+from rung.core.verdicts import Status, Trust, Weight
 from rung.verifiers.base import Finding, Subject, failed, passed, run
 from rung.verifiers.function import function, load
 from support.subjects import subject

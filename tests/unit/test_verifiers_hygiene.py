@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rung.core.errors import ConfigError
-from rung.core.types import Answer, Finish, Need, Status, Usage, UsageSource, Verdict, Weight
+from rung.core.types import Answer, Finish, Need, Usage, UsageSource
+from rung.core.verdicts import Status, Verdict, Weight
 from rung.verifiers.agreement import Agreement
 from rung.verifiers.cut_off import CutOff
 from rung.verifiers.label_set import label_set

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rung.core.errors import RequestError
-from rung.core.types import Need, Status, Weight
+from rung.core.types import Need
+from rung.core.verdicts import Status, Weight
 from rung.verifiers import schema_check
 from rung.verifiers.base import run
 from rung.verifiers.json_schema import json_schema

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from rung.core.types import Status, Trust, Weight
+from rung.core.verdicts import Status, Trust, Weight
 from rung.verifiers import base
 from rung.verifiers.base import LONGEST_REASON, Finding, passed, run, shown
 from support.subjects import subject

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rung.core.types import Finish, Status, Weight
+from rung.core.types import Finish
+from rung.core.verdicts import Status, Weight
 from rung.verifiers.hedging import SCORE, Hedging, doubts
 from rung.verifiers.refusal import STATED_SCORE, WORDED_SCORE, Refusal, refusing
 from support.subjects import subject

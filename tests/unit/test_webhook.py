@@ -11,7 +11,8 @@ import pytest
 from rung.config import parse
 from rung.core.engine import Exhausted, Exhaustion
 from rung.core.errors import ConfigError
-from rung.core.types import Answer, Status, Verdict
+from rung.core.types import Answer
+from rung.core.verdicts import Status, Verdict
 from rung.inspection import problems
 from rung.providers.http import HttpClient
 from rung.webhook import MOST_AT_ONCE, Webhook, notice

@@ -23,7 +23,14 @@ from rung.core.parts import (
     ToolChoice,
     ToolResult,
 )
-from rung.core.types import Directions, Lane, Need, Request, Sampling, SchemaRequest
+from rung.core.types import (
+    Directions,
+    Lane,
+    Need,
+    Request,
+    Sampling,
+    SchemaRequest,
+)
 from rung.wire import chat
 from rung.wire.back import Changes
 from rung.wire.chat import request as chat_request

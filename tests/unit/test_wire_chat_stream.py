@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from rung.core.growth import CallGrowth, Delta
 from rung.core.parts import ToolCall
-from rung.core.types import Answer, Finish, Need, Request, Usage, UsageSource
+from rung.core.types import (
+    Answer,
+    Finish,
+    Need,
+    Request,
+    Usage,
+    UsageSource,
+)
 from rung.wire import chat, sse
 from rung.wire.back import Read, Reader, UpstreamFaultError
 from rung.wire.chat.stream import ChatReader

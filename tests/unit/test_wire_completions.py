@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from rung.core.errors import RequestError
 from rung.core.parts import Message, Role, Text
-from rung.core.types import Answer, Directions, Finish, Request, Sampling, Usage, UsageSource
+from rung.core.types import (
+    Answer,
+    Directions,
+    Finish,
+    Request,
+    Sampling,
+    Usage,
+    UsageSource,
+)
 from rung.wire import completions
 from rung.wire.front import Arrival, Reply, Trouble
 from rung.wire.sse import Parser

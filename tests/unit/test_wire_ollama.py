@@ -24,7 +24,14 @@ from rung.core.parts import (
     ToolChoice,
     ToolResult,
 )
-from rung.core.types import Fault, Finish, Need, Sampling, SchemaRequest, UsageSource
+from rung.core.types import (
+    Fault,
+    Finish,
+    Need,
+    Sampling,
+    SchemaRequest,
+    UsageSource,
+)
 from rung.wire import ollama as wire
 from rung.wire.back import Outgoing
 from rung.wire.ollama import server

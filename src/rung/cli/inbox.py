@@ -19,7 +19,7 @@ from rung.cli.output import console, one_line, plain, print_json, sign, table, w
 from rung.cli.settings import ConfigPath, Json, load, open_ledger
 from rung.core.errors import RequestError
 from rung.core.labels import InboxState
-from rung.core.types import Status, Verdict
+from rung.core.verdicts import Status, Verdict
 from rung.ledger import InboxEntry, Ledger
 
 LONGEST_SHOWN = 2000

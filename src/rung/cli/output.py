@@ -14,7 +14,7 @@ from rich.table import Table
 
 from rung.core.money import readable
 from rung.core.stats import Rate
-from rung.core.types import Status
+from rung.core.verdicts import Status
 
 SIGN = {Status.PASSED: "[green]✓[/]", Status.FAILED: "[red]✗[/]", Status.ABSTAINED: "[yellow]?[/]"}
 NOTHING = "-"

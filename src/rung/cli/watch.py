@@ -11,7 +11,8 @@ from rung.assemble import Assembly
 from rung.cli.output import SIGN, one_line, seconds
 from rung.core.engine import Accept, Action, Call, Exhausted, Verify
 from rung.core.growth import Delta
-from rung.core.types import Attempt, History, Kind, Status
+from rung.core.types import Attempt, History, Kind
+from rung.core.verdicts import Status
 
 WHY = {
     Kind.FIRST: "asking",

@@ -32,7 +32,8 @@ from rung.core.evidence import (
     votes,
 )
 from rung.core.plan import TOOL_CALLS, Plan, Step, StreamMode
-from rung.core.types import Check, Fault, History, Kind, Status, Weight
+from rung.core.types import Fault, History, Kind
+from rung.core.verdicts import Check, Status, Weight
 from rung.core.vote import AGREEMENT
 
 BACKOFF_SECONDS = 0.25

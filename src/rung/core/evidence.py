@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from rung.core.plan import Plan, Step
 from rung.core.saying import said
-from rung.core.types import Attempt, History, Kind, Status, Verdict, Weight
+from rung.core.types import Attempt, History, Kind
+from rung.core.verdicts import Status, Verdict, Weight
 from rung.core.vote import AGREEMENT, Tally, tally
 
 DRAWS = frozenset({Kind.FIRST, Kind.SAMPLE})

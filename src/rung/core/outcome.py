@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 
 from rung.core.engine import Accept, Exhausted
 from rung.core.plan import Plan, StreamMode
-from rung.core.types import Answer, Attempt, EndedBy, History, Phase, Request, Weight
+from rung.core.types import (
+    Answer,
+    Attempt,
+    EndedBy,
+    History,
+    Phase,
+    Request,
+)
+from rung.core.verdicts import Weight
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from enum import StrEnum
 from typing import TypeVar
 
 from rung.core.features import Features
-from rung.core.types import Check, Need, Weight
+from rung.core.types import Need
+from rung.core.verdicts import Check, Weight
 from rung.core.vote import AGREEMENT
 
 N = TypeVar("N", int, float)

@@ -24,7 +24,8 @@ from rung.core.outcome import Outcome
 from rung.core.parts import Tool
 from rung.core.plan import Step
 from rung.core.saying import said
-from rung.core.types import Answer, Attempt, Failure, History, Request, Status, Weight
+from rung.core.types import Answer, Attempt, Failure, History, Request
+from rung.core.verdicts import Status, Weight
 from rung.core.vote import canonical
 
 MOST_COUNT: Final = 10**12

@@ -32,7 +32,8 @@ from rung.core.errors import RequestError
 from rung.core.labels import InboxState
 from rung.core.plan import TOOL_CALLS
 from rung.core.stats import rate
-from rung.core.types import Status, UsageSource
+from rung.core.types import UsageSource
+from rung.core.verdicts import Status
 from rung.ledger.bill import BillBy, Fidelity, RequestLine, Saving, Spend, TierLine, Tokens
 from rung.ledger.codec import NO_LOSSES
 from rung.ledger.resends import Resend, replaced

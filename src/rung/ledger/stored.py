@@ -24,12 +24,10 @@ from rung.core.types import (
     Need,
     Phase,
     Price,
-    Status,
-    Trust,
     Usage,
     UsageSource,
-    Verdict,
 )
+from rung.core.verdicts import Status, Trust, Verdict
 from rung.ledger.codec import HASH_PREFIX, Row, ToolName
 
 _plans = msgspec.json.Decoder(Plan)

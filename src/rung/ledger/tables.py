@@ -39,7 +39,8 @@ from sqlalchemy import (
 )
 
 from rung.core.labels import InboxState, LabelSource
-from rung.core.types import EndedBy, Kind, Lane, Status, UsageSource, Weight
+from rung.core.types import EndedBy, Kind, Lane, UsageSource
+from rung.core.verdicts import Status, Weight
 
 metadata = MetaData()
 

@@ -13,7 +13,14 @@ from typing import Protocol, runtime_checkable
 
 from rung.core.growth import Delta
 from rung.core.parts import Message
-from rung.core.types import Answer, Failure, Phase, Request, SchemaRequest, Usage
+from rung.core.types import (
+    Answer,
+    Failure,
+    Phase,
+    Request,
+    SchemaRequest,
+    Usage,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,15 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from rung.core.features import estimate_tokens
-from rung.core.types import Failure, Fault, Need, Phase, Sampling, Usage, UsageSource
+from rung.core.types import (
+    Failure,
+    Fault,
+    Need,
+    Phase,
+    Sampling,
+    Usage,
+    UsageSource,
+)
 from rung.providers.base import Ask, CallError, Done, Event, Health
 from rung.providers.http import HttpClient, HttpError
 from rung.providers.ollama_health import examine

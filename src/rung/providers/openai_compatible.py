@@ -8,7 +8,14 @@ from typing import Any
 
 import msgspec
 
-from rung.core.types import Answer, Failure, Fault, Phase, Usage, UsageSource
+from rung.core.types import (
+    Answer,
+    Failure,
+    Fault,
+    Phase,
+    Usage,
+    UsageSource,
+)
 from rung.providers.base import Ask, CallError, Done, Event, Health
 from rung.providers.http import HttpClient
 from rung.providers.line import Endpoint, Line, utc_now

@@ -15,7 +15,15 @@ from dataclasses import dataclass
 from rung.core.features import estimate_tokens, message_tokens
 from rung.core.growth import CallGrowth, Delta
 from rung.core.parts import ToolCall
-from rung.core.types import Answer, Failure, Fault, Finish, Phase, Usage, UsageSource
+from rung.core.types import (
+    Answer,
+    Failure,
+    Fault,
+    Finish,
+    Phase,
+    Usage,
+    UsageSource,
+)
 from rung.providers.base import Ask, CallError, Done, Event, Health
 
 

@@ -13,7 +13,16 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from rung.core.growth import Delta
-from rung.core.types import Answer, Failure, Fault, Need, Phase, Request, Sampling, Usage
+from rung.core.types import (
+    Answer,
+    Failure,
+    Fault,
+    Need,
+    Phase,
+    Request,
+    Sampling,
+    Usage,
+)
 from rung.providers.base import Ask, CallError, Done, Event
 from rung.providers.http import HttpError, HttpResponse, HttpStream
 from rung.providers.line import Line

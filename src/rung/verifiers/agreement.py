@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rung.core.types import Answer, Attempt, Status, Trust, Weight
+from rung.core.types import Answer, Attempt
+from rung.core.verdicts import Status, Trust, Weight
 from rung.core.vote import tally
 from rung.verifiers.base import Finding, Subject, abstained, failed, passed
 

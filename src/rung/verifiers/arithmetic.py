@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
-from rung.core.types import Trust, Weight
+from rung.core.verdicts import Trust, Weight
 from rung.verifiers.base import Finding, Subject, abstained, failed, nothing_to_judge, passed
 from rung.verifiers.calculation import Token, Value, evaluated
 from rung.verifiers.fenced import blocks

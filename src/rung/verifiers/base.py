@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rung.core.growth import Delta
-from rung.core.types import Answer, Attempt, Request, Status, Trust, Verdict, Weight
+from rung.core.types import Answer, Attempt, Request
+from rung.core.verdicts import Status, Trust, Verdict, Weight
 
 LONGEST_REASON = 500
 """Reasons are shown to people and fed to repairs; hostile output must not flood either."""

@@ -15,7 +15,8 @@ from typing import Any, cast
 
 from rung.core.errors import ConfigError, Problem, RequestError
 from rung.core.nearest import nearest
-from rung.core.types import Request, Trust, Weight
+from rung.core.types import Request
+from rung.core.verdicts import Trust, Weight
 from rung.verifiers import (
     code_parses,
     command,

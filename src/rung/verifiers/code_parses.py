@@ -11,7 +11,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from rung.core.types import Trust, Weight
+from rung.core.verdicts import Trust, Weight
 from rung.verifiers import child, strict_json
 from rung.verifiers.base import Finding, Subject, abstained, failed, nothing_to_judge, passed, shown
 from rung.verifiers.fenced import Block, blocks

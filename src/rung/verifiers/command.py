@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rung.core.errors import RungError
-from rung.core.types import Trust, Weight
+from rung.core.verdicts import Trust, Weight
 from rung.verifiers import workspace as workspaces
 from rung.verifiers.answer_files import Laid, LayoutError, laid_out, over, safe_path
 from rung.verifiers.base import Finding, Subject, Verifier, abstained, failed, shown

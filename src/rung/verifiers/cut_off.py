@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rung.core.types import Finish, Trust, UsageSource, Weight
+from rung.core.types import Finish, UsageSource
+from rung.core.verdicts import Trust, Weight
 from rung.verifiers.base import Finding, Subject, abstained, failed, passed
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rung.core.types import Trust, Weight
+from rung.core.verdicts import Trust, Weight
 from rung.verifiers.base import Finding, Subject, abstained, failed, passed, shown
 from rung.verifiers.fenced import blocks
 from rung.verifiers.material import given, listed, text_of

@@ -17,7 +17,8 @@ from types import MappingProxyType
 from typing import Any
 
 from rung.core.parts import Role, Text, ToolCall, ToolResult
-from rung.core.types import Request, Trust, Weight
+from rung.core.types import Request
+from rung.core.verdicts import Trust, Weight
 from rung.verifiers import options
 from rung.verifiers.base import (
     Finding,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rung.core.errors import ConfigError, Problem
-from rung.core.types import Trust, Weight
+from rung.core.verdicts import Trust, Weight
 from rung.verifiers.base import Finding, Subject, abstained, failed, passed
 
 TIMEOUT_SECONDS = 30.0

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from rung.core.growth import Delta
-from rung.core.types import Need, Request, Trust, Weight
+from rung.core.types import Need, Request
+from rung.core.verdicts import Trust, Weight
 from rung.verifiers import schema_check, strict_json
 from rung.verifiers.base import (
     Finding,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from rung.core.errors import ConfigError, Problem
-from rung.core.types import Need, Trust, Weight
+from rung.core.types import Need
+from rung.core.verdicts import Trust, Weight
 from rung.verifiers.base import (
     Finding,
     Subject,

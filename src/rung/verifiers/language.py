@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rung.core.nearest import nearest
-from rung.core.types import Trust, Weight
+from rung.core.verdicts import Trust, Weight
 from rung.verifiers import options
 from rung.verifiers.base import Finding, Subject, abstained, failed, passed
 from rung.verifiers.language_guess import NAMES, guessed

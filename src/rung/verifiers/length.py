@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from rung.core.growth import Delta
-from rung.core.types import Need, Request, Trust, Weight
+from rung.core.types import Need, Request
+from rung.core.verdicts import Trust, Weight
 from rung.verifiers.base import Finding, Subject, Watch, failed, passed
 from rung.verifiers.material import LONGEST, text_of
 from rung.verifiers.options import Options, wrong

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from rung.core.parts import File, Image, Message, Opaque, Role, ToolResult
-from rung.core.types import Need, Request, Status, Weight
+from rung.core.types import Need, Request
+from rung.core.verdicts import Status, Weight
 from rung.verifiers.base import Finding, Subject, abstained, nothing_to_judge, shown
 
 LONGEST = 2_000_000

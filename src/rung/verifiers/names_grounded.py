@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rung.core.types import Trust, Weight
+from rung.core.verdicts import Trust, Weight
 from rung.verifiers import options
 from rung.verifiers.base import Finding, Subject, abstained, failed, nothing_to_judge, passed
 from rung.verifiers.language_guess import guessed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rung.core.types import Trust, Weight
+from rung.core.verdicts import Trust, Weight
 from rung.verifiers.base import Finding, Subject, failed, passed
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from rung.core.types import Trust, Weight
+from rung.core.verdicts import Trust, Weight
 from rung.verifiers import figures, options
 from rung.verifiers.base import Finding, Subject, abstained, failed, nothing_to_judge, passed
 from rung.verifiers.material import compared, listed, weighed

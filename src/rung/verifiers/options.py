@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rung.core.errors import ConfigError, Problem
-from rung.core.types import Weight
+from rung.core.verdicts import Weight
 from rung.verifiers.base import Verifier
 
 Options = Mapping[str, Any]

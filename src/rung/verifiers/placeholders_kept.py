@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from rung.core.types import Trust, Weight
+from rung.core.verdicts import Trust, Weight
 from rung.verifiers import options
 from rung.verifiers.base import Finding, Subject, abstained, failed, nothing_to_judge, passed
 from rung.verifiers.material import LONGEST, listed, text_of

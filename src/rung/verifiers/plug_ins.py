@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from rung.core.errors import ConfigError
-from rung.core.types import Trust, Weight
+from rung.core.verdicts import Trust, Weight
 from rung.verifiers.base import Finding, Subject, Verifier, abstained, shown
 from rung.verifiers.options import Kind, Options
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from rung.core.types import Trust, Weight
+from rung.core.verdicts import Trust, Weight
 from rung.verifiers import options
 from rung.verifiers.base import Finding, Subject, abstained, failed, nothing_to_judge, passed
 from rung.verifiers.fenced import blocks

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from rung.core.growth import Delta
-from rung.core.types import Finish, Need, Request, Trust, Weight
+from rung.core.types import Finish, Need, Request
+from rung.core.verdicts import Trust, Weight
 from rung.verifiers.base import Finding, Subject, Watch, failed, passed, shown
 from rung.verifiers.refusal_phrases import PHRASES, Phrases
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pydantic_core
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
-from rung.core.types import Trust, Weight
+from rung.core.verdicts import Trust, Weight
 from rung.verifiers import child
 from rung.verifiers.base import Finding, Subject, abstained, failed, passed, shown
 from rung.verifiers.material import quoted, text_of

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from rung.core.growth import Delta
-from rung.core.types import Finish, Request, Trust, Weight
+from rung.core.types import Finish, Request
+from rung.core.verdicts import Trust, Weight
 from rung.verifiers.base import Finding, Subject, Watch, failed, passed, shown
 
 LONGEST_PERIOD = 1_000

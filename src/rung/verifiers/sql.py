@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rung.core.errors import ConfigError
-from rung.core.types import Trust, Weight
+from rung.core.verdicts import Trust, Weight
 from rung.verifiers import child
 from rung.verifiers.base import Finding, Subject, abstained, failed, passed, shown
 from rung.verifiers.fenced import blocks

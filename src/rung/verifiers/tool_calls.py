@@ -17,7 +17,8 @@ from rung.core.errors import RequestError
 from rung.core.growth import CallGrowth, Delta
 from rung.core.parts import Choice, HostedTool, Tool, ToolCall, ToolChoice
 from rung.core.plan import TOOL_CALLS
-from rung.core.types import Answer, Request, Trust, Weight
+from rung.core.types import Answer, Request
+from rung.core.verdicts import Trust, Weight
 from rung.verifiers import schema_check, strict_json, tool_repeats
 from rung.verifiers.base import (
     Finding,

@@ -19,7 +19,16 @@ from rung.core.parts import (
     ToolCall,
     ToolResult,
 )
-from rung.core.types import Answer, Failure, Fault, Finish, Phase, SchemaRequest, Usage, UsageSource
+from rung.core.types import (
+    Answer,
+    Failure,
+    Fault,
+    Finish,
+    Phase,
+    SchemaRequest,
+    Usage,
+    UsageSource,
+)
 from rung.providers.base import Ask, CallError, Done, Event, Health
 from rung.providers.embedded.engine import EmbeddedEngine
 from rung.providers.embedded.frames import Ended, Refused, Wrote
