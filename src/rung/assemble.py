@@ -34,6 +34,7 @@ from rung.providers.base import Health, Provider
 from rung.providers.registry import ProviderKind, ProviderRow, at_address, lookup
 from rung.runner import Pricer, Tier
 from rung.verifiers.base import Verifier
+from rung.verifiers.kit import Equippable, Kit
 from rung.ways import Ways
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ class Workshop:
     _clients: dict[float, HttpClient] = field(default_factory=dict)
     _engines: dict[EngineSettings, EmbeddedEngine] = field(default_factory=dict)
     room: CommandRoom | None = None
+    tiers: Mapping[str, Tier] = field(default_factory=dict)
+    _kit: Kit | None = None
 
     def http(self, connect_timeout_seconds: float | None) -> HttpClient:
         """The client with this connect time-out."""
@@ -77,18 +80,19 @@ class Workshop:
             self._engines[settings] = EmbeddedEngine(settings, environment=self.config.environment)
         return self._engines[settings]
 
-    def boxed(self, verifiers: Mapping[str, Verifier]) -> dict[str, Verifier]:
-        """The same checks, those that are commands with a place to run in."""
-        from rung.verifiers.command import Command, boxed
+    def equipped(self, verifier: Verifier) -> Verifier:
+        """The same check with what it needs: a place to run commands in, tiers to ask."""
+        if not isinstance(verifier, Equippable):
+            return verifier
+        if self._kit is None:
+            from rung.boxes import CommandRoom
+            from rung.consulting import Consulting
+            from rung.sandbox import Sandbox, Unsandboxed
 
-        if not any(isinstance(each, Command) for each in verifiers.values()):
-            return dict(verifiers)
-        from rung.boxes import CommandRoom
-        from rung.sandbox import Sandbox, Unsandboxed
-
-        bare = self.config.file.sandbox.allow_unsandboxed
-        room = self.room = CommandRoom(Unsandboxed if bare else Sandbox)
-        return {name: boxed(each, room) for name, each in verifiers.items()}
+            bare = self.config.file.sandbox.allow_unsandboxed
+            self.room = CommandRoom(Unsandboxed if bare else Sandbox)
+            self._kit = Kit(self.room, Consulting(self.tiers, time.perf_counter, time.time))
+        return verifier.equipped(self._kit)
 
     async def close(self) -> None:
         """End all connections and commands; providers have ended their processes."""
@@ -150,7 +154,8 @@ def assemble(
     named = config.file.verifiers.items()
     verifiers = {name: verifier_of(name, options, config) for name, options in named}
     verifiers |= {line: command_of(line, config) for line in commands_of(config)}
-    verifiers = workshop.boxed(verifiers)
+    workshop.tiers = tiers
+    verifiers = {name: workshop.equipped(each) for name, each in verifiers.items()}
     opened = _open_ledger(config) if ledger else None
     from rung.verifiers.catalogue import agreement, implied
     from rung.verifiers.json_schema import json_schema
@@ -174,6 +179,7 @@ def assemble(
         baselines=_Baselines(dict(_baselines(config, tiers, book)), book),
         book=opened,
         desk=None if opened is None else _desk(config, opened, workshop),
+        equipped=workshop.equipped,
     )
     intake = Intake(parts, clock=time.perf_counter, wall=time.time, new_id=new_id)
     return Assembly(config, intake, tiers, opened, book, workshop)

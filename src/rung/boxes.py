@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from rung.core.errors import RungError
 from rung.sandbox import Box, Job, JobError, Limits, Proof, Ran
-from rung.verifiers.command import Errand
+from rung.verifiers.kit import Errand
 
 CPU_SHARE = 4
 

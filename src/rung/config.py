@@ -16,12 +16,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from rung.core.errors import ConfigError, Problem
 from rung.core.nearest import nearest
 from rung.core.plan import OnExhausted, StreamMode
+from rung.core.vote import Comparison
 
 FILE_NAME = "rung.toml"
 DEFAULT_PORT = 4100
@@ -35,6 +36,19 @@ Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 Usd = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
 """An amount as it was typed: TOML's floats are read as decimals, never as binary."""
+
+
+def _share(given: object) -> object:
+    """A share as people write it: ``"2%"`` or 0.02."""
+    if isinstance(given, str) and given.strip().endswith("%"):
+        try:
+            return float(given.strip()[:-1]) / 100
+        except ValueError:
+            return given
+    return given
+
+
+Share = Annotated[float, Field(ge=0, le=1), BeforeValidator(_share)]
 
 
 class _Table(BaseModel):
@@ -62,7 +76,7 @@ class TierTable(_Table):
     timeout_seconds: Seconds = 120.0
     connect_timeout_seconds: Seconds | None = None
     retries: Annotated[int, Field(ge=0, le=5)] = 1
-    repairs: Annotated[int, Field(ge=0, le=5)] = 0
+    repairs: Annotated[int, Field(ge=0, le=5)] | Literal["auto"] = "auto"
     samples: Annotated[int, Field(ge=1, le=15)] = 1
     price: PriceTable | Literal["free"] | None = None
     usd_per_second: Usd | None = None
@@ -80,6 +94,12 @@ class LadderTable(_Table):
     verify: tuple[str, ...] = ()
     on_exhausted: OnExhausted = OnExhausted.INBOX
     min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.5
+    compare: Comparison = Comparison.AUTO
+    compare_fields: tuple[str, ...] = ()
+    vote_certainty: Annotated[float, Field(gt=0.5, le=1)] = 0.95
+    carry: bool | Literal["auto"] = False
+    audit: Share = 0.0
+    audit_by: str | None = None
     max_wait_seconds: Annotated[float, Field(ge=0, le=60)] = 5.0
     wait_seconds: Annotated[float, Field(ge=0, le=86_400)] = 0.0
     stream: StreamMode | None = None

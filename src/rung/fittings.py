@@ -11,6 +11,7 @@ from rung.core.money import from_usd
 from rung.core.nearest import nearest
 from rung.core.plan import OnExhausted, Policy, Rung
 from rung.core.types import Need
+from rung.core.vote import Vote
 from rung.pricing import PriceBook, PriceOverride
 from rung.providers.registry import ProviderRow, is_local, lacks_of, lookup
 from rung.runner import Pricer
@@ -21,6 +22,10 @@ EMBEDDINGS = "embeddings"
 
 READY_MADE = "ready_made"
 """The provider's name of tiers that the library was handed as objects."""
+
+
+MOST_REPAIRS = 1
+"""How often an answer is repaired where the configuration leaves it to experience."""
 
 
 def key_variable(table: TierTable, row: ProviderRow) -> str | None:
@@ -58,6 +63,7 @@ def policy_of(name: str, table: LadderTable, config: Config) -> Policy:
         stream_mode=table.stream,
         on_exhausted=table.on_exhausted,
         min_confidence=table.min_confidence,
+        vote=Vote(table.compare, table.compare_fields, table.vote_certainty),
         max_wait_seconds=table.max_wait_seconds,
         deadline_seconds=table.deadline_seconds,
         cost_cap_nanousd=None if table.max_usd is None else from_usd(table.max_usd),
@@ -87,7 +93,7 @@ def _rung(name: str, table: TierTable) -> Rung:
         lacks=lacks,
         timeout_seconds=table.timeout_seconds,
         retries=table.retries,
-        repairs=table.repairs,
+        repairs=MOST_REPAIRS if table.repairs == "auto" else table.repairs,
         samples=table.samples,
     )
 

@@ -48,6 +48,11 @@ UNBOUNDED_OUTPUT_TOKENS = 4096
 """What an answer may cost is bounded by this many tokens when the caller sets no limit."""
 
 
+def as_it_is(verifier: Verifier) -> Verifier:
+    """For faces whose callers bring no check that needs anything."""
+    return verifier
+
+
 class Book(Protocol):
     """Where outcomes are kept."""
 
@@ -70,13 +75,17 @@ class Baselines(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """All that requests need, put together once."""
+    """All that requests need, put together once.
+
+    ``equipped`` gives a check that a caller brought what it needs to run.
+    """
 
     ways: Ways
     gates: Gates
     baselines: Baselines
     book: Book | None
     desk: Desk | None = None
+    equipped: Callable[[Verifier], Verifier] = as_it_is
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +127,8 @@ class Intake:
         """Plan a request, calling nothing. Raises RequestError for what cannot be served."""
         _check(request)
         policy, pinned = self.parts.ways.of(request)
-        listed = self.parts.gates.of(request, policy.ladder, extra)
+        brought = tuple(self.parts.equipped(each) for each in extra)
+        listed = self.parts.gates.of(request, policy.ladder, brought)
         seen = features(request)
         passing = request.stream and stream_mode(policy, seen.needs) is StreamMode.PASS
         terms = Terms(

@@ -250,7 +250,7 @@ def _refusal(plan: Plan, history: History, step: Step, wait: float) -> Exhaustio
     # Not written as ">=", so that a deadline that is no number refuses.
     if not _elapsed(history) + wait < _deadline(plan):
         return Exhaustion.DEADLINE
-    spent = sum(attempt.cost_nanousd for attempt in history)
+    spent = sum(attempt.cost_nanousd + attempt.checking_nanousd for attempt in history)
     cap = plan.cost_cap_nanousd
     if cap is not None and spent + step.worst_cost_nanousd > cap:
         return Exhaustion.COST_CAP

@@ -42,8 +42,8 @@ class Outcome:
 
     @property
     def cost_nanousd(self) -> int:
-        """What all attempts together cost."""
-        return sum(attempt.cost_nanousd for attempt in self.attempts)
+        """What all attempts and their checks together cost."""
+        return sum(attempt.cost_nanousd + attempt.checking_nanousd for attempt in self.attempts)
 
     @property
     def best(self) -> Attempt | None:

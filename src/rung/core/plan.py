@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
+from rung.core.calibration import Calibration
 from rung.core.features import Features
 from rung.core.types import Need
 from rung.core.verdicts import Check, Weight
-from rung.core.vote import AGREEMENT
+from rung.core.vote import AGREEMENT, PLAIN_VOTE, Vote
 
 N = TypeVar("N", int, float)
 
@@ -52,6 +53,8 @@ class Step:
 
     ``worst_cost_nanousd`` bounds the price of one call for this request. ``samples`` is the most
     answers to draw here: with a required gate the first that passes wins, without one they vote.
+    ``carry`` says that it is shown the draft of the tier below and what was wrong with it.
+    ``calibration`` turns signals into P(right); without one they are taken as they are.
     """
 
     tier: str
@@ -61,6 +64,9 @@ class Step:
     retries: int = 1
     repairs: int = 0
     samples: int = 1
+    vote: Vote = PLAIN_VOTE
+    carry: bool = False
+    calibration: Calibration | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +119,8 @@ class Rung:
     retries: int = 1
     repairs: int = 0
     samples: int = 1
+    carry: bool = False
+    calibration: Calibration | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +135,7 @@ class Policy:
     stream_mode: StreamMode | None = None
     on_exhausted: OnExhausted = OnExhausted.INBOX
     min_confidence: float = 0.5
+    vote: Vote = PLAIN_VOTE
     max_wait_seconds: float = 5.0
     deadline_seconds: float | None = None
     cost_cap_nanousd: int | None = None
@@ -155,7 +164,8 @@ def plan(features: Features, policy: Policy, terms: Terms) -> Plan:
     """Apply ``policy`` to one request: which tiers are on its way, within which limits."""
     cap = _tighter(policy.cost_cap_nanousd, terms.cost_cap_nanousd)
     deadline = _tighter(policy.deadline_seconds, terms.deadline_seconds)
-    votable = Need.TOOLS not in features.needs
+    # Text alone cannot tell two answers apart that may be calls.
+    vote = None if Need.TOOLS in features.needs else policy.vote
     checks = _in_order(terms.checks)
     steps: list[Step] = []
     excluded: list[Excluded] = []
@@ -164,7 +174,7 @@ def plan(features: Features, policy: Policy, terms: Terms) -> Plan:
         if any(step.tier == rung.tier for step in steps):
             why = "it stands lower on the ladder already"
         if why is None:
-            steps.append(_step(rung, terms, checks, votable=votable))
+            steps.append(_step(rung, terms, checks, vote))
         else:
             excluded.append(Excluded(rung.tier, why))
     return Plan(
@@ -189,9 +199,9 @@ def stream_mode(policy: Policy, needs: frozenset[Need]) -> StreamMode:
     return StreamMode.TOOLS if Need.TOOLS in needs else StreamMode.HOLD
 
 
-def _step(rung: Rung, terms: Terms, checks: tuple[Check, ...], *, votable: bool) -> Step:
-    """One tier's place. ``votable`` says that text alone can tell two answers apart."""
-    if rung.samples > 1 and votable and all(c.weight is not Weight.REQUIRED for c in checks):
+def _step(rung: Rung, terms: Terms, checks: tuple[Check, ...], vote: Vote | None) -> Step:
+    """One tier's place. ``vote`` is how several answers are compared, if they are."""
+    if rung.samples > 1 and vote and all(c.weight is not Weight.REQUIRED for c in checks):
         checks = _in_order((*checks, Check(AGREEMENT, Weight.SIGNAL)))
     return Step(
         tier=rung.tier,
@@ -201,6 +211,9 @@ def _step(rung: Rung, terms: Terms, checks: tuple[Check, ...], *, votable: bool)
         retries=rung.retries if terms.may_retry else 0,
         repairs=rung.repairs,
         samples=rung.samples,
+        vote=vote or PLAIN_VOTE,
+        carry=rung.carry,
+        calibration=rung.calibration,
     )
 
 

@@ -98,7 +98,8 @@ class Request:
     how hard the model is to think, in its provider's own words. ``extras`` names the fields of the
     body that mean something to its own dialect alone. ``passed_on`` are the few headers that go on
     to a provider of the same dialect. ``session`` is the client's own name for the conversation,
-    ``resend_of`` the request that this one repeats because its stream broke.
+    ``resend_of`` the request that this one repeats because its stream broke, ``audit_of`` the one
+    whose answer this one is a second look at.
     """
 
     id: str
@@ -119,6 +120,7 @@ class Request:
     passed_on: tuple[tuple[str, str], ...] = ()
     session: str = ""
     resend_of: str | None = None
+    audit_of: str | None = None
     directions: Directions = Directions()
 
     @property
@@ -316,6 +318,11 @@ class Attempt:
     def aborted(self) -> bool:
         """Whether the answer was broken off because it could not pass: a draft, never served."""
         return self.answer is not None and self.phase is not Phase.DONE
+
+    @property
+    def checking_nanousd(self) -> int:
+        """What its checks were billed."""
+        return sum(verdict.cost_nanousd for verdict in self.verdicts)
 
     @property
     def seconds(self) -> float:

@@ -21,13 +21,18 @@ class Trust(StrEnum):
     """How hard it is for the checked answer to fake this verdict.
 
     DATA: the answer was only data to a check outside its reach (a schema, a label set).
-    CODE: the check is the operator's own Python function. COMMAND: a command's exit status; where
-    the command runs the answer's own code, that code can fake it. SELF: a signal the model gives.
+    CODE: the check is the operator's own Python function. SPLIT: the answer's code ran in one
+    process, the tests that judged it in another. CANARY: it ran beside the tests, among which were
+    some that had to fail. COMMAND: a command's exit status; where the command runs the answer's own
+    code, that code can fake it. JUDGE: another model's opinion. SELF: a signal the model gives.
     """
 
     DATA = "data"
     CODE = "code"
+    SPLIT = "split"
+    CANARY = "canary"
     COMMAND = "command"
+    JUDGE = "judge"
     SELF = "self"
 
 
@@ -36,8 +41,10 @@ class Verdict:
     """One check of one attempt.
 
     ``score`` is a signal's estimate that the answer is right, 0..1, ``None`` for gates. ``vacuous``
-    says that it passed because there was nothing to judge: it proves nothing.
-    ``at`` is when the check ended, in seconds since the request began.
+    says that it passed because there was nothing to judge: it proves nothing. ``says`` is a digest
+    of what the answer means to this check: in a vote, answers with equal ones say the same.
+    ``cost_nanousd`` is what the check itself was billed. ``at`` is when the check ended, in seconds
+    since the request began.
     """
 
     verifier: str
@@ -48,11 +55,13 @@ class Verdict:
     seconds: float = 0.0
     at: float = 0.0
     vacuous: bool = False
+    says: str | None = None
+    cost_nanousd: int = 0
 
     def of(self, verifier: str, at: float) -> Verdict:
         """The same verdict under the name that a plan has for the check, and its time."""
         found = (self.status, self.reason, self.trust, self.score, self.seconds)
-        return Verdict(verifier, *found, at, self.vacuous)
+        return Verdict(verifier, *found, at, self.vacuous, self.says, self.cost_nanousd)
 
 
 class Weight(StrEnum):

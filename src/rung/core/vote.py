@@ -12,9 +12,41 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 AGREEMENT = "agreement"
 """The name of the check that is a vote among a tier's draws. It is always a signal."""
+
+
+class Comparison(StrEnum):
+    """What makes two answers the same in a vote.
+
+    AUTO: the same JSON value, number or words. EXACT: the same text. NUMBER: the last number in
+    each. FIELDS: the same values in some of a JSON object's fields, lists as sets. TEXT: nearly the
+    same words.
+    """
+
+    AUTO = "auto"
+    EXACT = "exact"
+    NUMBER = "number"
+    FIELDS = "fields"
+    TEXT = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """How a tier's draws are compared, and when there are enough of them.
+
+    ``fields`` are those that FIELDS compares, all where there are none. No more is drawn once the
+    leading answer is the most common one with probability ``certainty`` (0..1).
+    """
+
+    comparison: Comparison = Comparison.AUTO
+    fields: tuple[str, ...] = ()
+    certainty: float = 0.95
+
+
+PLAIN_VOTE = Vote()
 
 _NUMBER = re.compile(
     r"""(?P<sign>[-+]?) (?P<currency>[$€£]?) \s*

@@ -133,6 +133,7 @@ def _request_row(outcome: Outcome) -> Row:
         "rung_version": rung_version(),
         "resend_of": _optional(request.resend_of),
         "ungated": outcome.ungated,
+        "audit_of": _optional(request.audit_of),
     }
 
 
@@ -249,6 +250,8 @@ def _verdict_rows(
             "seconds": _number(verdict.seconds) or 0.0,
             "at": _number(verdict.at) or 0.0,
             "vacuous": verdict.vacuous,
+            "says": _optional(verdict.says),
+            "cost_nanousd": verdict.cost_nanousd,
         }
 
 

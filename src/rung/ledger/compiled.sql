@@ -1,3 +1,15 @@
+-- create calibrations
+CREATE TABLE calibrations (
+	id INTEGER NOT NULL,
+	created_unix FLOAT NOT NULL,
+	ladder TEXT NOT NULL,
+	tier TEXT NOT NULL,
+	calibration_json TEXT NOT NULL,
+	report_json TEXT NOT NULL,
+	PRIMARY KEY (id),
+	CONSTRAINT created_unix_not_negative CHECK (created_unix >= 0)
+);
+
 -- create requests
 CREATE TABLE requests (
 	id VARCHAR NOT NULL,
@@ -28,6 +40,7 @@ CREATE TABLE requests (
 	rung_version VARCHAR NOT NULL,
 	resend_of VARCHAR,
 	ungated BOOLEAN DEFAULT 0 NOT NULL,
+	audit_of VARCHAR,
 	PRIMARY KEY (id),
 	CONSTRAINT lane_is_known CHECK (lane IN ('interactive', 'background', 'batch')),
 	CONSTRAINT decision_is_known CHECK (decision IN ('accept', 'exhausted')),
@@ -40,6 +53,9 @@ CREATE TABLE requests (
 	CONSTRAINT served_attempt_not_negative CHECK (served_attempt >= 0),
 	CONSTRAINT cost_nanousd_not_negative CHECK (cost_nanousd >= 0)
 );
+
+-- create requests_by_audited
+CREATE INDEX requests_by_audited ON requests (audit_of) WHERE audit_of IS NOT NULL;
 
 -- create requests_by_original
 CREATE INDEX requests_by_original ON requests (resend_of) WHERE resend_of IS NOT NULL;
@@ -178,6 +194,8 @@ CREATE TABLE verdicts (
 	seconds FLOAT NOT NULL,
 	at FLOAT NOT NULL,
 	vacuous BOOLEAN DEFAULT 0 NOT NULL,
+	says VARCHAR,
+	cost_nanousd BIGINT DEFAULT 0 NOT NULL,
 	PRIMARY KEY (request_id, attempt_position, position),
 	FOREIGN KEY(request_id, attempt_position) REFERENCES attempts (request_id, position) ON DELETE CASCADE,
 	CONSTRAINT weight_is_known CHECK (weight IN ('required', 'implied', 'signal')),
@@ -186,8 +204,11 @@ CREATE TABLE verdicts (
 )
  WITHOUT ROWID;
 
+-- insert calibrations
+INSERT INTO calibrations (id, created_unix, ladder, tier, calibration_json, report_json) VALUES (:id, :created_unix, :ladder, :tier, :calibration_json, :report_json);
+
 -- insert requests
-INSERT INTO requests (id, started_unix, seconds, project, lane, ladder, dialect, requested_model, streamed, body_sha256, body_bytes, input_tokens_estimate, needs, plan_json, steps, decision, decision_reason, decision_index, served_attempt, verified, escalated, cost_nanousd, ended_by, phase, inbox, rung_version, resend_of, ungated) VALUES (:id, :started_unix, :seconds, :project, :lane, :ladder, :dialect, :requested_model, :streamed, :body_sha256, :body_bytes, :input_tokens_estimate, :needs, :plan_json, :steps, :decision, :decision_reason, :decision_index, :served_attempt, :verified, :escalated, :cost_nanousd, :ended_by, :phase, :inbox, :rung_version, :resend_of, :ungated);
+INSERT INTO requests (id, started_unix, seconds, project, lane, ladder, dialect, requested_model, streamed, body_sha256, body_bytes, input_tokens_estimate, needs, plan_json, steps, decision, decision_reason, decision_index, served_attempt, verified, escalated, cost_nanousd, ended_by, phase, inbox, rung_version, resend_of, ungated, audit_of) VALUES (:id, :started_unix, :seconds, :project, :lane, :ladder, :dialect, :requested_model, :streamed, :body_sha256, :body_bytes, :input_tokens_estimate, :needs, :plan_json, :steps, :decision, :decision_reason, :decision_index, :served_attempt, :verified, :escalated, :cost_nanousd, :ended_by, :phase, :inbox, :rung_version, :resend_of, :ungated, :audit_of);
 
 -- insert attempts
 INSERT INTO attempts (request_id, position, id, tier, step, model, kind, started_at, ended_at, load_seconds, first_token_seconds, failure_fault, failure_message, failure_status, retry_after_seconds, finish, answer_sha256, answer_bytes, gates, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, usage_source, cost_nanousd, price_source, price_json, ended_by, phase, released, losses_json, dialect, tool_calls, called_json, salvaged) VALUES (:request_id, :position, :id, :tier, :step, :model, :kind, :started_at, :ended_at, :load_seconds, :first_token_seconds, :failure_fault, :failure_message, :failure_status, :retry_after_seconds, :finish, :answer_sha256, :answer_bytes, :gates, :input_tokens, :output_tokens, :cache_read_tokens, :cache_write_tokens, :reasoning_tokens, :usage_source, :cost_nanousd, :price_source, :price_json, :ended_by, :phase, :released, :losses_json, :dialect, :tool_calls, :called_json, :salvaged);
@@ -205,10 +226,10 @@ INSERT INTO closings (request_id, created_unix, state, text, attempt_position, v
 INSERT INTO labels (id, request_id, attempt_position, is_right, source, given_by, note, created_unix) VALUES (:id, :request_id, :attempt_position, :is_right, :source, :given_by, :note, :created_unix);
 
 -- insert verdicts
-INSERT INTO verdicts (request_id, attempt_position, position, verifier, weight, status, reason, trust, score, seconds, at, vacuous) VALUES (:request_id, :attempt_position, :position, :verifier, :weight, :status, :reason, :trust, :score, :seconds, :at, :vacuous);
+INSERT INTO verdicts (request_id, attempt_position, position, verifier, weight, status, reason, trust, score, seconds, at, vacuous, says, cost_nanousd) VALUES (:request_id, :attempt_position, :position, :verifier, :weight, :status, :reason, :trust, :score, :seconds, :at, :vacuous, :says, :cost_nanousd);
 
 -- requests of
-SELECT requests.id, requests.started_unix, requests.seconds, requests.project, requests.lane, requests.ladder, requests.dialect, requests.requested_model, requests.streamed, requests.body_sha256, requests.body_bytes, requests.input_tokens_estimate, requests.needs, requests.plan_json, requests.steps, requests.decision, requests.decision_reason, requests.decision_index, requests.served_attempt, requests.verified, requests.escalated, requests.cost_nanousd, requests.ended_by, requests.phase, requests.inbox, requests.rung_version, requests.resend_of, requests.ungated
+SELECT requests.id, requests.started_unix, requests.seconds, requests.project, requests.lane, requests.ladder, requests.dialect, requests.requested_model, requests.streamed, requests.body_sha256, requests.body_bytes, requests.input_tokens_estimate, requests.needs, requests.plan_json, requests.steps, requests.decision, requests.decision_reason, requests.decision_index, requests.served_attempt, requests.verified, requests.escalated, requests.cost_nanousd, requests.ended_by, requests.phase, requests.inbox, requests.rung_version, requests.resend_of, requests.ungated, requests.audit_of
 FROM requests
 WHERE requests.id IN (SELECT anon_1.value
 FROM json_each(:ids) AS anon_1) ORDER BY requests.id;
@@ -220,7 +241,7 @@ WHERE attempts.request_id IN (SELECT anon_1.value
 FROM json_each(:ids) AS anon_1) ORDER BY attempts.request_id, attempts.position;
 
 -- verdicts of
-SELECT verdicts.request_id, verdicts.attempt_position, verdicts.position, verdicts.verifier, verdicts.weight, verdicts.status, verdicts.reason, verdicts.trust, verdicts.score, verdicts.seconds, verdicts.at, verdicts.vacuous
+SELECT verdicts.request_id, verdicts.attempt_position, verdicts.position, verdicts.verifier, verdicts.weight, verdicts.status, verdicts.reason, verdicts.trust, verdicts.score, verdicts.seconds, verdicts.at, verdicts.vacuous, verdicts.says, verdicts.cost_nanousd
 FROM verdicts
 WHERE verdicts.request_id IN (SELECT anon_1.value
 FROM json_each(:ids) AS anon_1) ORDER BY verdicts.request_id, verdicts.attempt_position, verdicts.position;

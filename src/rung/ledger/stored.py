@@ -50,6 +50,7 @@ class StoredRequest:
     input_tokens_estimate: int
     needs: frozenset[Need]
     resend_of: str | None
+    audit_of: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,7 @@ def _stored_request(row: Row) -> StoredRequest:
         input_tokens_estimate=row["input_tokens_estimate"],
         needs=frozenset(Need(need) for need in row["needs"].split(",") if need),
         resend_of=row["resend_of"],
+        audit_of=row["audit_of"],
     )
 
 
@@ -201,6 +203,8 @@ def _verdict(row: Row) -> Verdict:
         seconds=row["seconds"],
         at=row["at"],
         vacuous=bool(row["vacuous"]),
+        says=row["says"],
+        cost_nanousd=row["cost_nanousd"],
     )
 
 

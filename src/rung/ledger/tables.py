@@ -85,6 +85,7 @@ requests = Table(
     Column("rung_version", String, nullable=False),
     Column("resend_of", String),
     Column("ungated", Boolean, nullable=False, server_default=false()),
+    Column("audit_of", String),
     _one_of("lane", Lane),
     _one_of("decision", ("accept", "exhausted")),
     _one_of("ended_by", EndedBy),
@@ -92,6 +93,7 @@ requests = Table(
     *_not_negative("steps", "served_attempt", "cost_nanousd"),
     Index("requests_by_start", "started_unix"),
     Index("requests_by_original", "resend_of", sqlite_where=text("resend_of IS NOT NULL")),
+    Index("requests_by_audited", "audit_of", sqlite_where=text("audit_of IS NOT NULL")),
 )
 
 attempts = Table(
@@ -157,6 +159,8 @@ verdicts = Table(
     Column("seconds", Float, nullable=False),
     Column("at", Float, nullable=False),
     Column("vacuous", Boolean, nullable=False, server_default=false()),
+    Column("says", String),
+    Column("cost_nanousd", BigInteger, nullable=False, server_default=text("0")),
     ForeignKeyConstraint(
         ["request_id", "attempt_position"],
         ["attempts.request_id", "attempts.position"],
@@ -229,4 +233,16 @@ labels = Table(
     _one_of("source", LabelSource),
     *_not_negative("created_unix"),
     Index("labels_by_request", "request_id"),
+)
+
+calibrations = Table(
+    "calibrations",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("created_unix", Float, nullable=False),
+    Column("ladder", Text, nullable=False),
+    Column("tier", Text, nullable=False),
+    Column("calibration_json", Text, nullable=False),
+    Column("report_json", Text, nullable=False),
+    *_not_negative("created_unix"),
 )

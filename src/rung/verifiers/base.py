@@ -46,13 +46,17 @@ class Finding:
     """What a check found.
 
     ``score`` is for signals alone: the chance, 0..1, of being right. ``vacuous`` says that it
-    passed because there was nothing to judge.
+    passed because there was nothing to judge. ``says`` and ``cost_nanousd`` are a verdict's.
+    ``trust`` is given where it depends on how the check went; else the verifier's own holds.
     """
 
     status: Status
     reason: str
     score: float | None = None
     vacuous: bool = False
+    says: str | None = None
+    cost_nanousd: int = 0
+    trust: Trust | None = None
 
 
 class Verifier(Protocol):
@@ -130,10 +134,12 @@ async def run(verifier: Verifier, subject: Subject) -> Verdict:
         verifier=verifier.name,
         status=found.status,
         reason=shown(found.reason),
-        trust=verifier.trust,
+        trust=found.trust or verifier.trust,
         score=found.score,
         seconds=time.perf_counter() - began,
         vacuous=found.vacuous,
+        says=found.says,
+        cost_nanousd=found.cost_nanousd,
     )
 
 
@@ -271,7 +277,18 @@ def _sound(found: object) -> Finding:
     vacuous: object = found.vacuous
     if vacuous is not False and (vacuous is not True or status is not Status.PASSED):
         return abstained("the check found something, and says that there was nothing to judge")
-    return found
+    return found if _sound_extras(found) else abstained("the check's finding has a wrong type")
+
+
+def _sound_extras(found: Finding) -> bool:
+    says: object = found.says
+    cost: object = found.cost_nanousd
+    trust: object = found.trust
+    return (
+        (says is None or isinstance(says, str))
+        and (isinstance(cost, int) and cost >= 0)
+        and (trust is None or isinstance(trust, Trust))
+    )
 
 
 def _crashed(error: BaseException) -> Finding:

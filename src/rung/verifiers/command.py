@@ -14,15 +14,16 @@ import shlex
 from collections.abc import Awaitable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from rung.core.errors import RungError
 from rung.core.verdicts import Trust, Weight
 from rung.verifiers import workspace as workspaces
 from rung.verifiers.answer_files import Laid, LayoutError, laid_out, over, safe_path
-from rung.verifiers.base import Finding, Subject, Verifier, abstained, failed, shown
-from rung.verifiers.command_outcome import Expected, Outcome, judged
+from rung.verifiers.base import Finding, Subject, abstained, failed, shown
+from rung.verifiers.command_outcome import Expected, judged
 from rung.verifiers.command_words import argv_of, programs_of, reads_files, scripts_of, words_of
+from rung.verifiers.kit import CommandBox, Errand, Kit
 from rung.verifiers.material import listed, text_of
 from rung.verifiers.options import Options, count, flag, text, texts, weight, wrong
 from rung.verifiers.options import seconds as seconds_of
@@ -40,26 +41,6 @@ OPTIONS = (
 EXAMPLE = 'kind = "command"\nrun = "ruff check --isolated ."\ntimeout_seconds = 20'
 
 _NO_BOX = "no sandbox to run it in: install bubblewrap, or set allow_unsandboxed"
-
-
-@dataclass(frozen=True, slots=True)
-class Errand:
-    """One run of a command. The files are in its work folder; nothing else of the host is."""
-
-    argv: tuple[str, ...]
-    files: Mapping[str, bytes]
-    stdin: bytes
-    seconds: float
-    writable: bool = False
-    environment: Mapping[str, str] = field(default_factory=dict)
-
-
-class CommandBox(Protocol):
-    """Where commands run."""
-
-    async def run(self, errand: Errand, /) -> Outcome:
-        """Run one command to its end or to a limit. Raises RungError where nothing can run."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +78,10 @@ class Command:
     def said(self) -> str:
         """The command as people wrote it."""
         return f"`{shown(self.label or shlex.join(self.argv), 80)}`"
+
+    def equipped(self, kit: Kit) -> Command:
+        """The same command with a box to run in."""
+        return self if self.box is not None else replace(self, box=kit.box)
 
     def check(self, subject: Subject) -> Finding | Awaitable[Finding]:
         """Lay the answer out, which takes reading the workspace; then run."""
@@ -248,13 +233,6 @@ def command(options: Options, box: CommandBox | None = None) -> Command:
         said = "protected files are safe only where the command cannot write."
         raise wrong("writable", said, "let it write to /tmp instead, or set protected = []")
     return made
-
-
-def boxed(verifier: Verifier, box: CommandBox) -> Verifier:
-    """``verifier`` with a box to run in, if it is a command without one."""
-    if isinstance(verifier, Command) and verifier.box is None:
-        return replace(verifier, box=box)
-    return verifier
 
 
 def _run_of(options: Options) -> tuple[str, ...]:
