@@ -19,6 +19,11 @@ def failed_a_gate(step: Step, attempt: Attempt) -> bool:
     return any(v.verifier in gates and v.status is Status.FAILED for v in attempt.verdicts)
 
 
+def failed_what_was_asked(step: Step, attempt: Attempt) -> bool:
+    asked = {check.name for check in step.checks if check.weight is Weight.REQUIRED}
+    return any(v.verifier in asked and v.status is Status.FAILED for v in attempt.verdicts)
+
+
 def passed(step: Step, attempt: Attempt, weight: Weight) -> bool:
     good = {v.verifier for v in attempt.verdicts if v.status is Status.PASSED}
     return all(check.name in good for check in step.checks if check.weight is weight)
@@ -206,11 +211,7 @@ def a_tier_is_called_again_only_for_what_its_last_attempt_gives_reason_to(trace:
         assert last.tier == call.tier
         faulted = last.failure is not None and last.failure.fault in PASSES_BY_ITSELF
         assert (call.kind is Kind.RETRY) == faulted
-        assert (
-            call.kind is not Kind.REPAIR
-            or last.aborted
-            or failed_a_gate(trace.step(last.tier), last)
-        )
+        assert call.kind is not Kind.REPAIR or failed_what_was_asked(trace.step(last.tier), last)
 
 
 def a_retry_waits_as_long_as_it_was_asked_to_or_is_not_made(trace: Trace) -> None:

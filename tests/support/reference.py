@@ -211,7 +211,8 @@ class Reference:
         if one.text is None:
             return ["retry"] if one.said["call"] == "busy" else []
         if self.broken_off(one) or self.fails(one):
-            return ["repair", "draw"]
+            asked = self.doomed_by(one) if self.broken_off(one) else self.fails_what_was_asked(one)
+            return ["repair", "draw"] if asked else ["draw"]
         if self.lacks(one) or self.open(place):
             return ["draw"]
         return [] if self.weak(self.winner(place) or one) else None
@@ -226,6 +227,17 @@ class Reference:
 
     def fails(self, one: Made) -> bool:
         return "fail" in self.named(one, Weight.REQUIRED, Weight.IMPLIED)
+
+    def fails_what_was_asked(self, one: Made) -> bool:
+        return "fail" in self.named(one, Weight.REQUIRED)
+
+    def doomed_by(self, one: Made) -> bool:
+        """Whether what broke the call off, the first check that may, was asked for."""
+        checks = self.plan.steps[one.place].checks
+        may = [c for c in checks if c.name != "agreement"]
+        if self.plan.min_confidence < 0.5:
+            may = [c for c in may if c.weight is not Weight.SIGNAL]
+        return may[0].weight is Weight.REQUIRED
 
     def lacks(self, one: Made) -> bool:
         return any(said not in {"pass", "empty"} for said in self.named(one, Weight.REQUIRED))

@@ -204,11 +204,14 @@ def test_a_repair_that_met_a_fault_and_was_retried_is_still_one_repair() -> None
 
 
 def test_a_repair_does_not_use_up_a_draw() -> None:
-    plan = ladder(*both(WHOLE, AGREEMENT, repairs=1, samples=3))
-    whole = (WHOLE, Status.PASSED)
-    history = (failed(check=WHOLE), with_said(said(kind=Kind.REPAIR), whole))
-    history += (with_said(said("B", kind=Kind.SAMPLE), whole),)
+    plan = ladder(*both(TESTS, repairs=1, samples=2))
+    history = (failed(), failed(kind=Kind.REPAIR))
     assert called(next_action(plan, history)) == ("low", Kind.SAMPLE)
+
+
+def test_what_nobody_asked_for_is_drawn_again_and_never_repaired() -> None:
+    plan = ladder(*both(WHOLE, AGREEMENT, repairs=1, samples=3))
+    assert called(next_action(plan, (failed(check=WHOLE),))) == ("low", Kind.SAMPLE)
 
 
 def test_a_retry_waits_as_long_as_the_provider_asked() -> None:

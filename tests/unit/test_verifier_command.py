@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rung.core.errors import ConfigError, RungError
+from rung.core.types import Request
 from rung.core.verdicts import Status, Weight
 from rung.verifiers import workspace
 from rung.verifiers.base import LONGEST_REASON
-from rung.verifiers.command import EXAMPLE, SECONDS, boxed, command
+from rung.verifiers.command import EXAMPLE, SECONDS, Command, command
 from rung.verifiers.command_words import programs_of, scripts_of
+from rung.verifiers.kit import Kit, Reply, equipped
 from support.command_boxes import Ended, ToldBox
 from support.gates import verdict
 
@@ -241,9 +243,17 @@ class TestNoBox:
 
     def test_a_box_is_handed_in_once(self):
         first, second = ToldBox(), ToldBox()
-        given_one = boxed(command({"run": "check"}), first)
+        given_one = equipped(command({"run": "check"}), Kit(first, NoTiers()))
+        assert isinstance(given_one, Command)
         assert given_one.box is first
-        assert boxed(given_one, second).box is first
+        again = equipped(given_one, Kit(second, NoTiers()))
+        assert isinstance(again, Command)
+        assert again.box is first
+
+
+class NoTiers:
+    async def ask(self, tier: str, request: Request, seconds: float) -> Reply:
+        raise RungError(f"no {tier}")
 
 
 @pytest.fixture

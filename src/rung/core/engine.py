@@ -24,6 +24,7 @@ from enum import Enum, StrEnum, auto
 from rung.core.evidence import (
     DRAWS,
     doubted,
+    mendable,
     proven,
     rejected,
     servable,
@@ -119,6 +120,7 @@ class Standing(Enum):
 
     INTERRUPTED = auto()
     FAILED = auto()
+    SPOILED = auto()
     REJECTED = auto()
     UNPROVEN = auto()
     UNDECIDED = auto()
@@ -141,12 +143,14 @@ answers sooner."""
 WAYS_ON: dict[Standing, tuple[Kind, ...]] = {
     Standing.INTERRUPTED: (Kind.RETRY,),
     Standing.FAILED: (),
+    Standing.SPOILED: (Kind.SAMPLE,),
     Standing.REJECTED: (Kind.REPAIR, Kind.SAMPLE),
     Standing.UNPROVEN: (Kind.SAMPLE,),
     Standing.UNDECIDED: (Kind.SAMPLE,),
     Standing.DOUBTED: (),
 }
-"""What to try at the same tier, in this order, before the tiers above."""
+"""What to try at the same tier, in this order, before the tiers above. Only what somebody asked for
+can be put right: an empty answer, one that was cut off or a loop would only come again."""
 
 COUNTED: dict[Kind, frozenset[Kind]] = {
     Kind.RETRY: frozenset({Kind.RETRY}),
@@ -193,8 +197,10 @@ def _standing(plan: Plan, step: Step, history: History) -> Standing:
     if last.answer is None:
         passes = last.failure is not None and last.failure.fault in PASSES_BY_ITSELF
         return Standing.INTERRUPTED if passes else Standing.FAILED
-    if last.aborted or rejected(step, last):
+    if mendable(step, last):
         return Standing.REJECTED
+    if last.aborted or rejected(step, last):
+        return Standing.SPOILED
     if unproven(step, last):
         return Standing.UNPROVEN
     if undecided(step, history):

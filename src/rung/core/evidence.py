@@ -5,14 +5,14 @@ from __future__ import annotations
 from rung.core.plan import Plan, Step
 from rung.core.saying import said
 from rung.core.types import Attempt, History, Kind
-from rung.core.verdicts import Status, Verdict, Weight
+from rung.core.verdicts import Status, Weight
 from rung.core.vote import AGREEMENT, Tally, tally
 
 DRAWS = frozenset({Kind.FIRST, Kind.SAMPLE})
 """Calls that draw another answer. Retries and repairs stand in for the draw that they mend."""
 
-CONFIDENCE = {Status.PASSED: 1.0, Status.FAILED: 0.0}
-"""What a signal without a score says of the answer. One that abstained says nothing."""
+FAILED = {Status.FAILED: 0.0}
+"""What a signal that gave no score says of the answer."""
 
 # ------------------------------------------------------------------ one answer
 
@@ -43,19 +43,44 @@ def unproven(step: Step, attempt: Attempt) -> bool:
     return bool(required) and not required <= _checks_with(attempt, Status.PASSED)
 
 
+def mendable(step: Step, attempt: Attempt) -> bool:
+    """Whether a gate that somebody asked for has failed: it says what to put right."""
+    return not _required(step).isdisjoint(_checks_with(attempt, Status.FAILED))
+
+
+def confidence(step: Step, history: History, index: int) -> float | None:
+    """The chance, 0..1, that this answer is right, as far as its signals tell; ``None``: nothing.
+
+    With a calibration it is one that labelled answers bear out. Without, it is the lowest score
+    that any signal gave.
+    """
+    scores = _scores(step, history, index)
+    if step.calibration is not None:
+        return step.calibration.probability(scores)
+    # One that is no number stands first: nothing is known then.
+    return min(scores.values(), key=lambda score: (score == score, score), default=None)  # noqa: PLR0124
+
+
 def doubted(plan: Plan, step: Step, history: History, index: int) -> bool:
-    """Whether a signal on this answer, or on its tier's vote, is below the plan's threshold.
+    """Whether the confidence in this answer, or in its tier's vote, is below the plan's threshold.
 
     A vote that is still open is a doubt too.
     """
+    sure = confidence(step, history, index)
+    # Not written as "<", so that a score that is no number doubts.
+    return not (sure is None or sure >= plan.min_confidence) or undecided(step, history)
+
+
+def _scores(step: Step, history: History, index: int) -> dict[str, float]:
+    """By signal. One that passed without a score, or abstained, has said nothing."""
     signals = {c.name for c in step.checks if c.weight is Weight.SIGNAL} - {AGREEMENT}
     about = [v for v in history[index].verdicts if v.verifier in signals]
     if votes(step):
         here = (v for a in history if a.tier == step.tier for v in a.verdicts)
         about += [v for v in here if v.verifier == AGREEMENT]
-    # Not written as "<", so that a score that is no number doubts.
-    sure = all(_confidence(v) >= plan.min_confidence for v in about if v.status in CONFIDENCE)
-    return not sure or undecided(step, history)
+    spoken = (v for v in about if v.status is not Status.ABSTAINED)
+    told = ((v.verifier, FAILED.get(v.status) if v.score is None else v.score) for v in spoken)
+    return {name: score for name, score in told if score is not None}
 
 
 def _required(step: Step) -> set[str]:
@@ -66,10 +91,6 @@ def _required(step: Step) -> set[str]:
 
 def _checks_with(attempt: Attempt, status: Status) -> set[str]:
     return {verdict.verifier for verdict in attempt.verdicts if verdict.status is status}
-
-
-def _confidence(verdict: Verdict) -> float:
-    return CONFIDENCE[verdict.status] if verdict.score is None else verdict.score
 
 
 # ------------------------------------------------------------------ several answers
