@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 
 from rung.core.engine import Call
 from rung.core.parts import Message, Role, Text, ToolResult
 from rung.core.plan import Plan, Step
-from rung.core.types import Answer, Attempt, History, Kind, Request
-from rung.core.verdicts import Status
+from rung.core.types import Answer, Attempt, History, Kind, Need, Request
+from rung.core.verdicts import Status, Weight
 from rung.providers.base import Ask
+from rung.verifiers.base import Verifier, needs_logprobs
 
 SAMPLE_TEMPERATURE = 0.7
 """Answers drawn to be compared must be able to differ."""
 
 
-def ask(request: Request, plan: Plan, call: Call, history: History) -> Ask:
+def ask(
+    request: Request,
+    plan: Plan,
+    call: Call,
+    history: History,
+    verifiers: Mapping[str, Verifier],
+) -> Ask:
     """One call, ready to be put into a dialect."""
     step = next(step for step in plan.steps if step.tier == call.tier)
-    feedback = _feedback(call, history)
+    feedback = _feedback(plan, call, history)
     return Ask(
         request=request,
         messages=(*request.messages, *feedback),
@@ -28,7 +36,19 @@ def ask(request: Request, plan: Plan, call: Call, history: History) -> Ask:
         schema=request.schema,
         temperature=_temperature(request, step),
         seed=_seed(plan, step, history),
+        logprobs=_wants_logprobs(request, step, verifiers),
     )
+
+
+def _wants_logprobs(request: Request, step: Step, verifiers: Mapping[str, Verifier]) -> bool:
+    """Whether a check of this step reads them.
+
+    Never beside tools or for several choices: they say nothing of a call or of the other choices,
+    and llama.cpp refuses a stream with both (https://github.com/ggml-org/llama.cpp/issues/28478).
+    """
+    if request.tools or Need.MANY_CHOICES in request.needs:
+        return False
+    return any(needs_logprobs(verifiers[check.name]) for check in step.checks)
 
 
 def _temperature(request: Request, step: Step) -> float | None:
@@ -43,26 +63,36 @@ def _seed(plan: Plan, step: Step, history: History) -> int | None:
     return zlib.crc32(f"{plan.seed}/{len(history)}".encode())
 
 
-def _feedback(call: Call, history: History) -> tuple[Message, ...]:
-    """For a repair: the rejected answer and, exactly, what was wrong with it."""
-    if not history:
+def _feedback(plan: Plan, call: Call, history: History) -> tuple[Message, ...]:
+    """The rejected answer and, exactly, what was wrong with it: for a repair, or carried up."""
+    steps = {step.tier: step for step in plan.steps}
+    draft = _draft(steps[call.tier], call, history)
+    faults = "" if draft is None else _faults(steps[draft.tier], draft)
+    # Only faults that were found help: a draft that was merely doubted would lead astray.
+    if draft is None or draft.answer is None or not faults:
         return ()
-    here = [a for a in history if a.tier == call.tier]
-    kinds = [call.kind, *(a.kind for a in reversed(here))]
-    if next((kind for kind in kinds if kind is not Kind.RETRY), None) is not Kind.REPAIR:
-        return ()
-    draft = next((a for a in reversed(here) if a.answer is not None), None)
-    if draft is None or draft.answer is None:
-        return ()
-    told = f"Your answer was checked and rejected:\n{_faults(draft)}"
+    told = f"Your answer was checked and rejected:\n{faults}"
     again = "Answer again, in full, with this put right."
     return (*_replayed(draft.answer, told), Message(Role.USER, (Text(f"{told}\n{again}"),)))
 
 
-def _faults(draft: Attempt) -> str:
-    return "\n".join(
-        f"- {v.verifier}: {v.reason}" for v in draft.verdicts if v.status is Status.FAILED
-    )
+def _draft(step: Step, call: Call, history: History) -> Attempt | None:
+    """The answer that this call is shown, if any."""
+    if not history:
+        return None
+    here = [a for a in history if a.tier == call.tier]
+    kinds = [call.kind, *(a.kind for a in reversed(here))]
+    if next((kind for kind in kinds if kind is not Kind.RETRY), None) is Kind.REPAIR:
+        return next((a for a in reversed(here) if a.answer is not None), None)
+    below = [a for a in history if a.tier != call.tier and a.answer is not None]
+    return below[-1] if step.carry and below else None
+
+
+def _faults(step: Step, draft: Attempt) -> str:
+    """What its gates found. Signals find no faults."""
+    signals = {check.name for check in step.checks if check.weight is Weight.SIGNAL}
+    failed = (v for v in draft.verdicts if v.status is Status.FAILED)
+    return "\n".join(f"- {v.verifier}: {v.reason}" for v in failed if v.verifier not in signals)
 
 
 def _replayed(answer: Answer, told: str) -> tuple[Message, ...]:

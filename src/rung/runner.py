@@ -168,7 +168,8 @@ class Run:
         *before, last = self.history
         assert last.answer is not None
         siblings = tuple(a for a in before if a.tier == last.tier and a.answer is not None)
-        subject = Subject(self.order.request, last, last.answer, siblings)
+        step = next(step for step in self.order.plan.steps if step.tier == last.tier)
+        subject = Subject(self.order.request, last, last.answer, siblings, step)
         verifier = self.order.verifiers[action.check.name]
         verdict = await verify(verifier, subject)
         for text in last.answer.more:
@@ -183,7 +184,8 @@ class Run:
     async def _call(self, action: Call) -> None:
         tier = self.order.tiers[action.tier]
         call = self._begin(action)
-        asked = ask(self.order.request, self.order.plan, action, self.history)
+        order = self.order
+        asked = ask(order.request, order.plan, action, self.history, order.verifiers)
         events = cast("AsyncGenerator[Event]", tier.provider.call(asked))
         try:
             async with aclosing(events):

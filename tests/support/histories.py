@@ -34,6 +34,7 @@ from rung.core.types import (
     Phase,
 )
 from rung.core.verdicts import Check, Status, Verdict, Weight
+from rung.core.vote import PLAIN_VOTE, Comparison, Vote
 
 AGREEMENT = Check("agreement", Weight.SIGNAL)
 
@@ -68,6 +69,7 @@ class Opinion:
     score: float | None = None
     seconds: float = 0.0
     vacuous: bool = False
+    says: str | None = None
 
 
 class World(Protocol):
@@ -195,7 +197,7 @@ def _verified(history: History, check: Check, world: World) -> Attempt:
     at = now(history) + said.seconds
     vacuous = said.vacuous and said.status is Status.PASSED
     made = Verdict(check.name, said.status, "", score=said.score, at=at, vacuous=vacuous)
-    return history[-1].with_verdict(made)
+    return history[-1].with_verdict(replace(made, says=said.says))
 
 
 def prefixes(history: History) -> list[History]:
@@ -226,6 +228,20 @@ LIMITS = tuple((r, p, s) for r in range(3) for p in range(3) for s in range(1, 5
 """Retries, repairs and samples: few enough for all to be used up."""
 
 
+VOTES = st.just(PLAIN_VOTE) | st.builds(
+    Vote,
+    st.sampled_from(Comparison),
+    st.sampled_from([(), ("x",)]),
+    st.sampled_from([0.5, 0.8, 0.95, 1.0]),
+)
+LINE = "each of these ten words stands here for another one"
+NEARLY = (LINE, LINE.replace("ten", "few"), LINE.replace("ten", "few").replace("here", "in"))
+"""The second is nearly the first and nearly the last, which are not nearly one another."""
+
+TEXTS = ("A", "A", "a.", "B", "C", "7 B", "#### 7", '{"x": 7}', *NEARLY)
+"""Of one group or of several, by how they are compared."""
+
+
 @st.composite
 def check_lists(draw: st.DrawFn) -> tuple[Check, ...]:
     """Up to three checks of any weight, gates first, agreement among the signals."""
@@ -246,6 +262,7 @@ def steps(draw: st.DrawFn, tier: str, checks: tuple[Check, ...] | None = None) -
         retries=retries,
         repairs=repairs,
         samples=samples,
+        vote=draw(VOTES),
     )
 
 
@@ -259,7 +276,7 @@ def plans(draw: st.DrawFn) -> Plan:
         steps=tuple(draw(steps(f"t{n}", shared)) for n in range(tiers)),
         stream=draw(st.booleans()),
         stream_mode=draw(st.sampled_from(StreamMode)),
-        cost_cap_nanousd=draw(st.sampled_from((None, None, None, 50, 110, 250))),
+        cost_cap_nanousd=draw(st.sampled_from((None, None, None, 5, 50, 110, 250))),
         deadline_seconds=draw(st.sampled_from((None, None, None, 2.5, 10.0, 40.0))),
         min_confidence=draw(st.sampled_from((0.0, 0.5, 1.0))),
         max_wait_seconds=draw(st.sampled_from((0.0, 0.2, 5.0))),
@@ -277,7 +294,7 @@ def replies(draw: st.DrawFn) -> Reply:
     """Answers twice as often as faults of every sort, with and without a word on waiting."""
     percent = draw(st.sampled_from((0, 30, 100)))
     if draw(st.sampled_from((True, True, False))):
-        text, load = draw(st.sampled_from("AABC")), draw(st.sampled_from((0.0, 0.0, 0.0, 25.0)))
+        text, load = draw(st.sampled_from(TEXTS)), draw(st.sampled_from((0.0, 0.0, 0.0, 25.0)))
         return Reply(
             text,
             None,
@@ -303,7 +320,8 @@ def opinions(draw: st.DrawFn) -> Opinion:
     status = draw(st.sampled_from((Status.FAILED, Status.FAILED, *Status)))
     score = draw(st.sampled_from((None, None, 0.0, 0.3, 0.5, 1.0)))
     seconds = draw(st.sampled_from((0.0, 0.0, 0.0, 5.0)))
-    return Opinion(status, score, seconds, vacuous=draw(st.booleans()))
+    says = draw(st.sampled_from((None, None, None, "this", "that")))
+    return Opinion(status, score, seconds, vacuous=draw(st.booleans()), says=says)
 
 
 @dataclass(frozen=True)
@@ -339,6 +357,7 @@ def histories(draw: st.DrawFn, plan: Plan) -> History:
         score=st.none() | st.floats(allow_nan=True),
         at=st.floats(0, 200),
         vacuous=st.booleans(),
+        says=st.sampled_from((None, "this", "that")),
     )
     attempt = st.builds(
         Attempt,
@@ -361,3 +380,26 @@ def histories(draw: st.DrawFn, plan: Plan) -> History:
         phase=st.sampled_from((Phase.DONE, Phase.DONE, Phase.STREAM)),
     )
     return tuple(draw(st.lists(attempt, max_size=8)))
+
+
+@st.composite
+def voting_traces(draw: st.DrawFn) -> Trace:
+    """Tiers that vote on answers that are easily regrouped, with a gate that takes votes away."""
+    checks = (Check("lint", Weight.IMPLIED), Check("hedging", Weight.SIGNAL), AGREEMENT)
+    vote = draw(VOTES | st.just(Vote(Comparison.TEXT)) | st.just(Vote(Comparison.TEXT)))
+    step = Step("t0", checks, repairs=1, samples=draw(st.integers(2, 6)), vote=vote)
+    plan = Plan("any", (step, replace(step, tier="t1")), stream=True, min_confidence=0.4)
+    texts = NEARLY if vote.comparison is Comparison.TEXT else TEXTS
+    replies = st.builds(Reply, st.sampled_from(texts), doomed=st.sampled_from((False, False, True)))
+    passed = st.just(Opinion(says=None))
+    lint = passed | st.just(Opinion(Status.FAILED))
+    says = st.builds(Opinion, says=st.sampled_from((None, None, None, None, "this", "that")))
+    world = Drawn(
+        draw(st.lists(replies, min_size=6, max_size=12)),
+        {
+            "lint": draw(st.lists(passed | lint, min_size=7, max_size=7)),
+            "hedging": draw(st.lists(passed | says, min_size=11, max_size=11)),
+            "agreement": (Opinion(score=draw(st.sampled_from((0.3, 0.9)))),),
+        },
+    )
+    return simulate(plan, world)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import product
 
 from rung.core.engine import Accept, Call, Exhausted, Exhaustion
 from rung.core.plan import Plan, Step, StreamMode
@@ -258,7 +260,26 @@ class Reference:
             return False
         sizes = sorted(Counter(one.text for one in self.voters(place)).values(), reverse=True)
         to_come = step.samples - self.draws[place]
-        return not sizes or (to_come > 0 and sizes[0] - sum(sizes[1:2]) <= to_come)
+        if not sizes:
+            return True
+        first, second = sizes[0], sum(sizes[1:2])
+        if to_come <= 0:
+            return False
+        sure = self.certain(place, first, second)
+        led = sure or to_come < first - second
+        if self.top(place):
+            return not led
+        winner = self.winner(place)
+        if winner is not None and "low" in self.named(winner, Weight.SIGNAL):
+            return False
+        needed = self.plan.min_confidence * step.samples
+        return first + to_come >= needed and not (led and (sure or first >= needed))
+
+    def certain(self, place: int, first: int, second: int) -> bool:
+        """Whether a coin that nobody knows falls on this side more often, by counting all falls."""
+        falls = [sum(each) for each in product((0, 1), repeat=first + second + 1)]
+        share = Fraction(sum(heads <= first for heads in falls), len(falls))
+        return first > 1 and share >= self.plan.steps[place].vote.certainty
 
     def winner(self, place: int) -> Made | None:
         voters = self.voters(place)

@@ -15,7 +15,9 @@ from rung.verifiers.not_empty import NotEmpty
 TESTS = Check("tests", Weight.REQUIRED)
 REQUEST = Request("r-1", "library", (Message(Role.USER, (Text("write it"),)),))
 BAD = Verdict("tests", Status.FAILED, "line 3: got 4, not 5")
-DOUBT = Verdict("hedging", Status.PASSED, "fine", score=0.3)
+DOUBT = Verdict("hedging", Status.FAILED, "it hedges", score=0.3)
+HEDGING = Check("hedging", Weight.SIGNAL)
+CHECKS = {"tests": NotEmpty(), "hedging": NotEmpty()}
 
 
 def made(tier: str, text: str | None, *verdicts: Verdict, kind: Kind = Kind.FIRST) -> Attempt:
@@ -26,8 +28,8 @@ def made(tier: str, text: str | None, *verdicts: Verdict, kind: Kind = Kind.FIRS
 
 def shown(history: tuple[Attempt, ...], tier: str, kind: Kind, *, carry: bool = False) -> list[str]:
     """The texts that are sent beside the request's own."""
-    plan = Plan("default", (Step("low", (TESTS,)), Step("high", (TESTS,), carry=carry)))
-    asked = ask(REQUEST, plan, Call(tier, kind, 9.0), history, {"tests": NotEmpty()})
+    plan = Plan("default", (Step("low", (TESTS, HEDGING)), Step("high", (TESTS,), carry=carry)))
+    asked = ask(REQUEST, plan, Call(tier, kind, 9.0), history, CHECKS)
     assert asked.as_it_came is (asked.messages == REQUEST.messages)
     return [message.text for message in asked.messages[1:]]
 

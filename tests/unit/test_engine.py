@@ -28,6 +28,7 @@ from rung.core.types import (
     Phase,
 )
 from rung.core.verdicts import Check, Status, Verdict, Weight
+from rung.core.vote import Comparison, Vote
 
 TESTS = Check("tests", Weight.REQUIRED)
 WHOLE = Check("whole", Weight.IMPLIED)
@@ -282,6 +283,17 @@ def test_a_tier_too_dear_for_the_cap_is_passed_over_for_a_cheaper_one_above() ->
     assert called(next_action(plan, (replace(failed(), cost_nanousd=50),))) == ("local", Kind.FIRST)
 
 
+def test_a_draft_that_is_shown_counts_against_the_cap_before_it_is_sent() -> None:
+    low, high = both(TESTS, worst_cost_nanousd=50, worst_draft_nanousd=30, repairs=1)
+    tight = ladder(low, high, cost_cap_nanousd=100)
+    roomy = replace(tight, cost_cap_nanousd=130)
+    history = (replace(failed(), cost_nanousd=50),)
+    assert called(next_action(tight, history)) == ("high", Kind.FIRST)
+    assert called(next_action(roomy, history)) == ("low", Kind.REPAIR)
+    carried = replace(tight, steps=(low, replace(high, carry=True)))
+    assert next_action(carried, history) == Exhausted(Exhaustion.COST_CAP, 0)
+
+
 def test_a_repair_that_the_cap_forbids_leaves_the_tiers_above_to_try() -> None:
     low, high = both(TESTS, worst_cost_nanousd=50, repairs=1)
     plan = ladder(low, replace(high, worst_cost_nanousd=10), cost_cap_nanousd=60)
@@ -378,6 +390,55 @@ def test_draws_go_on_until_no_further_one_can_change_who_leads() -> None:
     assert next_action(plan, draws("A", "A")) == Verify(AGREEMENT)
     assert called(next_action(plan, draws("A", "B"))) == ("low", Kind.SAMPLE)
     assert next_action(plan, draws("A", "B", "C")) == Verify(AGREEMENT)
+
+
+def test_draws_end_as_soon_as_the_leader_is_certain_enough() -> None:
+    plan = ladder(*both(AGREEMENT, samples=9, vote=Vote(certainty=0.85)))
+    assert called(next_action(plan, draws("A"))) == ("low", Kind.SAMPLE)
+    assert next_action(plan, draws("A", "A")) == Verify(AGREEMENT)
+    assert called(next_action(plan, draws("A", "A", "B")[1:])) == ("low", Kind.SAMPLE)
+    whole = ladder(*both(AGREEMENT, samples=9, vote=Vote(certainty=1.0)))
+    assert called(next_action(whole, draws("A", "A", "A", "A"))) == ("low", Kind.SAMPLE)
+    assert next_action(whole, draws("A", "A", "A", "A", "A")) == Verify(AGREEMENT)
+
+
+def test_draws_are_compared_as_the_plan_says() -> None:
+    texts = ("so 42 apples", "43", "#### 42")
+    plan = ladder(*both(AGREEMENT, samples=3, vote=Vote(Comparison.NUMBER)))
+    *before, last = draws(*texts)
+    assert next_action(plan, (*before, with_said(last, (AGREEMENT, 0.67)))) == Accept(
+        2, verified=None
+    )
+    plain = ladder(Step("low", (AGREEMENT,), samples=3))
+    assert next_action(plain, (*before, with_said(last, (AGREEMENT, 0.33)))) == Accept(
+        0, verified=None
+    )
+
+
+def saying(attempt: Attempt, says: str | None) -> Attempt:
+    return attempt.with_verdict(Verdict("b", Status.PASSED, "", vacuous=True, says=says))
+
+
+def test_what_checks_say_that_answers_mean_goes_before_their_words() -> None:
+    same = Check("b", Weight.SIGNAL)
+    plan = ladder(Step("low", (same, AGREEMENT), samples=4, vote=Vote(certainty=1.0)))
+    first, second, third = draws("x = 1", "y = 1", "x = 1")
+    meant = (saying(first, "this"), saying(second, "that"), saying(third, "that"))
+    assert called(next_action(plan, meant)) == ("low", Kind.SAMPLE)
+    agreed = (saying(first, "that"), *meant[1:])
+    assert next_action(plan, agreed) == Verify(AGREEMENT)
+    last = with_said(draws("", "", "", "x = 1")[-1], (AGREEMENT, 0.5))
+    end = next_action(plan, (*meant, saying(last, "other")))
+    assert end == Accept(2, verified=None)
+
+
+def test_what_no_check_can_make_sense_of_agrees_with_nothing() -> None:
+    same = Check("b", Weight.SIGNAL)
+    plan = ladder(Step("low", (same, AGREEMENT), samples=3, vote=Vote(certainty=1.0)))
+    first, second = draws("x = 1", "x = 1")
+    unknown = (saying(first, None), saying(second, None))
+    assert next_action(plan, unknown) == Verify(AGREEMENT)
+    assert called(next_action(plan, (saying(first, "this"), unknown[1]))) == ("low", Kind.SAMPLE)
 
 
 def test_the_vote_serves_its_leader_even_when_another_was_drawn_last() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from rung.core.plan import TOOL_CALLS, Plan, Step, StreamMode
 from rung.core.verdicts import Check, Weight
+from rung.core.vote import PLAIN_VOTE, Vote
 from support.histories import AGREEMENT, simulate
 from support.laws import LAWS
 from support.reference import Script, Told, scripts
@@ -64,12 +65,16 @@ class Family:
     check_lists: tuple[tuple[Check, ...], ...] = CHECK_LISTS
     streams: tuple[bool, ...] = (False, True)
     mode: StreamMode = StreamMode.HOLD
+    certainty: float = PLAIN_VOTE.certainty
+    min_confidence: float = 0.5
 
     def plans(self) -> Iterator[Plan]:
         varied = product(self.check_lists, MONEY, DEADLINES, self.streams)
+        limits = (self.retries, self.repairs, self.samples)
+        vote = Vote(certainty=self.certainty)
         for checks, (costs, cap), deadline, stream in varied:
             steps = tuple(
-                Step(f"t{n}", checks, costs[n], 120.0, self.retries, self.repairs, self.samples)
+                Step(f"t{n}", checks, costs[n], 120.0, *limits, vote=vote)
                 for n in range(self.tiers)
             )
             yield Plan(
@@ -80,10 +85,13 @@ class Family:
                 cost_cap_nanousd=cap,
                 deadline_seconds=deadline,
                 max_wait_seconds=0.0,
+                min_confidence=self.min_confidence,
             )
 
     def __str__(self) -> str:
         votes = "-voting" if AGREEMENT in self.check_lists[0] else ""
+        votes += f"-{self.certainty}" if self.certainty != PLAIN_VOTE.certainty else ""
+        votes += f"-at-{self.min_confidence}" if self.min_confidence != 0.5 else ""
         limits = f"{self.retries}-retries-{self.repairs}-repairs-{self.samples}-samples"
         return f"{self.tiers}-tiers-{limits}{votes}-{self.mode.value}"
 
@@ -103,7 +111,13 @@ FAMILIES = (
     Family(3, 1, 0, 1, courses=1161, check_lists=UP_TO_ONE, streams=(False,)),
     Family(1, 0, 0, 3, courses=682, check_lists=VOTES, streams=(False,)),
     Family(1, 1, 1, 2, courses=616, check_lists=VOTES, streams=(False,)),
-    Family(2, 0, 0, 2, courses=5658, check_lists=VOTES, streams=(False,)),
+    Family(2, 0, 0, 2, courses=5070, check_lists=VOTES, streams=(False,)),
+    Family(1, 0, 0, 4, courses=78, check_lists=VOTES[:1], streams=(False,), certainty=0.85),
+    Family(1, 0, 0, 5, courses=94, check_lists=VOTES[:1], streams=(False,), certainty=0.85),
+    Family(1, 0, 1, 4, courses=1872, check_lists=VOTES[1:2], streams=(False,), certainty=0.8),
+    Family(2, 0, 0, 4, courses=1144, check_lists=VOTES[:1], streams=(False,), certainty=0.85),
+    Family(2, 0, 0, 4, courses=2242, check_lists=VOTES[:1], streams=(False,), min_confidence=0.7),
+    Family(2, 0, 0, 3, courses=3510, check_lists=VOTES[2:], streams=(False,), min_confidence=0.8),
     Family(1, 0, 1, 1, courses=1846, check_lists=TOOLS, streams=(True,), mode=StreamMode.TOOLS),
     Family(2, 0, 0, 1, courses=3114, check_lists=TOOLS, streams=(True,), mode=StreamMode.TOOLS),
     Family(2, 0, 0, 1, courses=2838, check_lists=TOOLS, streams=(True,), mode=StreamMode.PASS),

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rung.core.comparing import HASH_PREFIX
 from rung.core.engine import Accept, Call, Exhausted, Release, next_action
 from rung.core.plan import Plan, Step
-from rung.core.types import Kind
-from support.histories import Drawn, Reply, Trace, histories, plans, simulate, traces
+from rung.core.types import Answer, Kind
+from rung.ledger.codec import answer_hashes
+from support.histories import (
+    Drawn,
+    Reply,
+    Trace,
+    histories,
+    plans,
+    prefixes,
+    simulate,
+    traces,
+    voting_traces,
+)
 from support.laws import (
     LAWS,
     an_answer_whose_required_gate_has_not_passed_is_never_accepted,
@@ -25,6 +38,25 @@ often = settings(max_examples=200, deadline=None, suppress_health_check=slow_to_
 @settings(often, max_examples=1000)
 @given(traces())
 def test_every_law_holds_for_any_plan_in_any_world(trace: Trace) -> None:
+    for law in LAWS:
+        law(trace)
+
+
+@settings(often, max_examples=600)
+@given(voting_traces() | voting_traces() | traces())
+def test_a_replay_of_what_the_ledger_keeps_gives_the_actions_that_made_it(trace: Trace) -> None:
+    known = answer_hashes(trace.plan, trace.history)
+    kept = tuple(
+        replace(each, answer=each.answer and Answer(HASH_PREFIX + known[place]))
+        for place, each in enumerate(trace.history)
+    )
+    replayed = [next_action(trace.plan, state) for state in prefixes(kept)]
+    assert replayed == [action for _, action in trace.moves]
+
+
+@often
+@given(voting_traces())
+def test_every_law_holds_for_votes_however_their_answers_are_compared(trace: Trace) -> None:
     for law in LAWS:
         law(trace)
 

@@ -149,8 +149,8 @@ WAYS_ON: dict[Standing, tuple[Kind, ...]] = {
     Standing.UNDECIDED: (Kind.SAMPLE,),
     Standing.DOUBTED: (),
 }
-"""What to try at the same tier, in this order, before the tiers above. Only what somebody asked for
-can be put right: an empty answer, one that was cut off or a loop would only come again."""
+"""What to try at the same tier, in this order, before the tiers above. Only what was asked for can
+be put right: an empty answer, one that was cut off or a loop would come again."""
 
 COUNTED: dict[Kind, frozenset[Kind]] = {
     Kind.RETRY: frozenset({Kind.RETRY}),
@@ -168,7 +168,7 @@ def next_action(plan: Plan, history: History) -> Action:
     last = history[-1]
     index = _index(plan, last.tier)
     step = plan.steps[index]
-    check = _next_check(step, history)
+    check = _next_check(plan, step, history)
     if check is not None and not _late(plan, history):
         return Verify(check)
     if last.released:
@@ -179,14 +179,14 @@ def next_action(plan: Plan, history: History) -> Action:
     return _onward(plan, history, index, WAYS_ON[standing])
 
 
-def _next_check(step: Step, history: History) -> Check | None:
+def _next_check(plan: Plan, step: Step, history: History) -> Check | None:
     """The next check to run on the last attempt; gates stop at the first failure."""
     last = history[-1]
     if last.answer is None or last.aborted or rejected(step, last):
         return None
     done = {verdict.verifier for verdict in last.verdicts}
     for check in step.checks:
-        too_early = check.name == AGREEMENT and undecided(step, history)
+        too_early = check.name == AGREEMENT and undecided(plan, step, history)
         if check.name not in done and not too_early:
             return check
     return None
@@ -203,7 +203,7 @@ def _standing(plan: Plan, step: Step, history: History) -> Standing:
         return Standing.SPOILED
     if unproven(step, last):
         return Standing.UNPROVEN
-    if undecided(step, history):
+    if undecided(plan, step, history):
         return Standing.UNDECIDED
     chosen = servable(step, history)[-1]
     return Standing.DOUBTED if doubted(plan, step, history, chosen) else Standing.GOOD
@@ -217,8 +217,8 @@ def _onward(plan: Plan, history: History, index: int, ways: tuple[Kind, ...]) ->
     reason = _why_it_ends(plan, history)
     for place, kind, wait in _wanted(plan, history, index, ways):
         step = plan.steps[place]
-        refusal = _refusal(plan, history, step, wait)
-        if refusal is None:
+        veto = _veto(plan, history, step, kind, wait)
+        if veto is None:
             left = _deadline(plan) - _elapsed(history) - wait
             return Call(
                 tier=step.tier,
@@ -228,7 +228,7 @@ def _onward(plan: Plan, history: History, index: int, ways: tuple[Kind, ...]) ->
                 release=_release(plan, place),
                 watched=_watched(plan, history, place),
             )
-        reason = refusal
+        reason = veto
     return _settle(plan, history, plan.steps, reason)
 
 
@@ -247,20 +247,26 @@ def _wanted(
 
 
 def _limit(step: Step, kind: Kind) -> int:
-    limits = {Kind.RETRY: step.retries, Kind.REPAIR: step.repairs, Kind.SAMPLE: step.samples}
-    return limits[kind]
+    return {Kind.RETRY: step.retries, Kind.REPAIR: step.repairs, Kind.SAMPLE: step.samples}[kind]
 
 
-def _refusal(plan: Plan, history: History, step: Step, wait: float) -> Exhaustion | None:
+def _veto(plan: Plan, history: History, step: Step, kind: Kind, wait: float) -> Exhaustion | None:
     """Why a call may not be made, if so."""
     # Not written as ">=", so that a deadline that is no number refuses.
     if not _elapsed(history) + wait < _deadline(plan):
         return Exhaustion.DEADLINE
     spent = sum(attempt.cost_nanousd + attempt.checking_nanousd for attempt in history)
     cap = plan.cost_cap_nanousd
-    if cap is not None and spent + step.worst_cost_nanousd > cap:
+    if cap is not None and spent + _worst_cost(history, step, kind) > cap:
         return Exhaustion.COST_CAP
     return None
+
+
+def _worst_cost(history: History, step: Step, kind: Kind) -> int:
+    """The most that a call can cost, with the draft that it may be shown."""
+    repaired = any(a.tier == step.tier and a.kind is Kind.REPAIR for a in history)
+    shown = repaired or kind is Kind.REPAIR or (step.carry and bool(history))
+    return step.worst_cost_nanousd + shown * step.worst_draft_nanousd
 
 
 # ------------------------------------------------------------------ streams

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 from rung.core.plan import Plan, Step
-from rung.core.saying import said
+from rung.core.saying import sayings
 from rung.core.types import Attempt, History, Kind
 from rung.core.verdicts import Status, Weight
 from rung.core.vote import AGREEMENT, Tally, tally
@@ -48,13 +50,43 @@ def mendable(step: Step, attempt: Attempt) -> bool:
     return not _required(step).isdisjoint(_checks_with(attempt, Status.FAILED))
 
 
+@dataclass(frozen=True, slots=True)
+class Confidence:
+    """The chance, 0..1, that an answer is right. ``labels``: how many bear it out, 0 for none."""
+
+    value: float
+    labels: int = 0
+
+    @property
+    def words(self) -> str:
+        """As people read it."""
+        proof = f"by {self.labels} labels" if self.labels else "uncalibrated"
+        return f"{self.value:.2f} ({proof})"
+
+
+def confidence_of(plan: Plan, history: History, index: int) -> Confidence | None:
+    """What the signals say of one answer of a history, ``None`` where they say nothing.
+
+    Of an answer that no tier of the plan gave, a human's, they say nothing.
+    """
+    for step in plan.steps:
+        if step.tier == history[index].tier:
+            value = confidence(step, history, index)
+            labels = 0 if step.calibration is None else step.calibration.labels
+            return None if value is None else Confidence(value, labels)
+    return None
+
+
 def confidence(step: Step, history: History, index: int) -> float | None:
     """The chance, 0..1, that this answer is right, as far as its signals tell; ``None``: nothing.
 
     With a calibration it is one that labelled answers bear out. Without, it is the lowest score
     that any signal gave.
     """
-    scores = _scores(step, history, index)
+    return _weighed(step, _scores(step, history, index))
+
+
+def _weighed(step: Step, scores: dict[str, float]) -> float | None:
     if step.calibration is not None:
         return step.calibration.probability(scores)
     # One that is no number stands first: nothing is known then.
@@ -66,9 +98,12 @@ def doubted(plan: Plan, step: Step, history: History, index: int) -> bool:
 
     A vote that is still open is a doubt too.
     """
-    sure = confidence(step, history, index)
-    # Not written as "<", so that a score that is no number doubts.
-    return not (sure is None or sure >= plan.min_confidence) or undecided(step, history)
+    return not _sure(plan, confidence(step, history, index)) or undecided(plan, step, history)
+
+
+def _sure(plan: Plan, chance: float | None) -> bool:
+    # Written so that a score that is no number doubts.
+    return chance is None or chance >= plan.min_confidence
 
 
 def _scores(step: Step, history: History, index: int) -> dict[str, float]:
@@ -101,39 +136,80 @@ def votes(step: Step) -> bool:
     return any(check.name == AGREEMENT for check in step.checks)
 
 
-def undecided(step: Step, history: History) -> bool:
-    """Whether a further draw could still change which answer a tier's vote chooses."""
+def undecided(plan: Plan, step: Step, history: History) -> bool:
+    """Whether a further draw could still change what comes of a tier's vote.
+
+    At the top that is who leads. Below, it is first of all whether enough agree to be served.
+    """
     if not votes(step):
         return False
-    ballot = _ballot(step, history)
-    if not ballot:
-        return True
-    vote = _tally(history, ballot)
+    vote = counted(step, history)
     # A draw that a gate rejected has voted for nothing, but it was drawn.
     drawn = sum(a.tier == step.tier and a.kind in DRAWS for a in history)
-    return not Tally(vote.leader, vote.votes, vote.runner_up, drawn).decided(step.samples)
+    if vote is None or drawn >= step.samples:
+        return vote is None
+    vote = replace(vote, drawn=drawn)
+    led = vote.decided(step.samples, step.vote.certainty)
+    if step.tier == plan.steps[-1].tier:
+        return not led
+    least, most = (_would_do(plan, step, history, share) for share in vote.bounds(step.samples))
+    return most and not (led and (least or vote.likely(step.vote.certainty)))
+
+
+def _would_do(plan: Plan, step: Step, history: History, share: float) -> bool:
+    """Whether the leading answer would be served if this share of all draws said the same."""
+    scores = _scores(step, history, servable(step, history)[-1])
+    return _sure(plan, _weighed(step, scores | {AGREEMENT: share}))
 
 
 def servable(step: Step, history: History) -> list[int]:
     """A tier's answers that could be served: of a vote, only the one that it chose."""
-    ballot = _ballot(step, history) if votes(step) else []
+    whole = _whole(step, history)
+    ballot = [i for i in whole if _has_a_vote(step, history[i])] if votes(step) else []
     if ballot:
-        return [ballot[_tally(history, ballot).leader]]
-    return [i for i, a in enumerate(history) if a.tier == step.tier and _whole(a)]
+        return [ballot[_counted(step, history, whole, ballot).leader]]
+    return whole
 
 
-def _ballot(step: Step, history: History) -> list[int]:
+def counted(step: Step, history: History) -> Tally | None:
+    """The vote among a tier's answers, ``None`` where none has one; ``drawn`` are those that have.
+
+    Whatever comes later, what was said before stays in the groups that it was in, unless a check
+    tells more of it: so a vote that is replayed is decided where it was.
+    """
+    whole = _whole(step, history)
+    ballot = [i for i in whole if _has_a_vote(step, history[i])]
+    return _counted(step, history, whole, ballot) if ballot else None
+
+
+def _counted(step: Step, history: History, whole: list[int], ballot: list[int]) -> Tally:
+    # Answers without a vote are compared too, so that losing it regroups nobody.
+    meanings = dict(zip(whole, _meanings(step, [history[i] for i in whole]), strict=True))
+    return tally([meanings[i] for i in ballot])
+
+
+def _meanings(step: Step, attempts: list[Attempt]) -> list[str]:
+    """One key an answer: what checks say that it means, where they say so of any; else its text."""
+    told = [_told(attempt) for attempt in attempts]
+    if any(told):
+        # What no check could make sense of agrees with nothing.
+        return [each or f"alone:{place}" for place, each in enumerate(told)]
+    answers = [attempt.answer for attempt in attempts if attempt.answer is not None]
+    return sayings(answers, step.vote)
+
+
+def _told(attempt: Attempt) -> str:
+    each = sorted((v.verifier, v.says) for v in attempt.verdicts if v.says is not None)
+    return f"told:{each}" if each else ""
+
+
+def _whole(step: Step, history: History) -> list[int]:
     return [
         i
         for i, a in enumerate(history)
-        if a.tier == step.tier and _whole(a) and not rejected(step, a) and not unproven(step, a)
+        if a.tier == step.tier and a.answer is not None and not a.aborted
     ]
 
 
-def _whole(attempt: Attempt) -> bool:
-    return attempt.answer is not None and not attempt.aborted
-
-
-def _tally(history: History, ballot: list[int]) -> Tally:
-    answers = (history[i].answer for i in ballot)
-    return tally([said(answer) for answer in answers if answer is not None])
+def _has_a_vote(step: Step, attempt: Attempt) -> bool:
+    return not rejected(step, attempt) and not unproven(step, attempt)

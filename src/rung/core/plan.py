@@ -51,8 +51,9 @@ class OnExhausted(StrEnum):
 class Step:
     """One tier's place on a plan, with what may be spent on it.
 
-    ``worst_cost_nanousd`` bounds the price of one call for this request. ``samples`` is the most
-    answers to draw here: with a required gate the first that passes wins, without one they vote.
+    ``worst_cost_nanousd`` bounds the price of one call for this request, ``worst_draft_nanousd``
+    what it costs more where it is shown a draft. ``samples`` is the most answers to draw here: with
+    a required gate the first that passes wins, without one they vote.
     ``carry`` says that it is shown the draft of the tier below and what was wrong with it.
     ``calibration`` turns signals into P(right); without one they are taken as they are.
     """
@@ -67,6 +68,7 @@ class Step:
     vote: Vote = PLAIN_VOTE
     carry: bool = False
     calibration: Calibration | None = None
+    worst_draft_nanousd: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +149,13 @@ class Terms:
 
     ``worst_costs`` maps a tier to the most that one call of this request can cost there, in
     nano-dollars; a tier that is missing has no known bound and is left out under a cost cap.
+    ``worst_drafts`` is what a draft that it is shown can add.
     ``may_retry`` is false while the process's retry budget is used up.
     """
 
     checks: tuple[Check, ...] = ()
     worst_costs: Mapping[str, int] | None = None
+    worst_drafts: Mapping[str, int] | None = None
     stream: bool = False
     may_retry: bool = True
     pinned: str | None = None
@@ -214,6 +218,7 @@ def _step(rung: Rung, terms: Terms, checks: tuple[Check, ...], vote: Vote | None
         vote=vote or PLAIN_VOTE,
         carry=rung.carry,
         calibration=rung.calibration,
+        worst_draft_nanousd=(terms.worst_drafts or {}).get(rung.tier, 0),
     )
 
 

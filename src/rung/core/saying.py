@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
+from rung.core.comparing import canonical, keys
 from rung.core.parts import ToolCall
 from rung.core.types import Answer
+from rung.core.vote import Vote
+
+
+def sayings(answers: Sequence[Answer], vote: Vote) -> list[str]:
+    """One key an answer, in their order: equal ones say the same by the vote's comparison.
+
+    Answers that call tools are compared as values, whatever the comparison.
+    """
+    texts = iter(keys([each.text for each in answers if not each.tool_calls], vote))
+    return [canonical(said(each)) if each.tool_calls else next(texts) for each in answers]
 
 
 def said(answer: Answer) -> str:
     """The text of an answer; with tool calls, a JSON text of both.
 
-    Two answers whose texts are the same by `vote.canonical` say the same: calls count by tool and
-    arguments, not by their ids. Arguments that are JSON count as values.
+    Two answers whose texts are the same by `comparing.canonical` say the same: calls count by tool
+    and arguments, not by their ids. Arguments that are JSON count as values.
     """
     if not answer.tool_calls:
         return answer.text

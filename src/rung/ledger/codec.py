@@ -22,17 +22,14 @@ from rung.core.engine import Accept, Exhausted
 from rung.core.features import features
 from rung.core.outcome import Outcome
 from rung.core.parts import Tool
-from rung.core.plan import Step
-from rung.core.saying import said
+from rung.core.plan import Plan, Step
+from rung.core.saying import sayings
 from rung.core.types import Answer, Attempt, Failure, History, Request
 from rung.core.verdicts import Status, Weight
-from rung.core.vote import canonical
+from rung.core.vote import PLAIN_VOTE
 
 MOST_COUNT: Final = 10**12
 """A counter above this is a lying server's; capped, so that no sum can overflow 64 bits."""
-
-HASH_PREFIX: Final = "sha256:"
-"""Begins the text of a stored answer: two such texts are equal exactly when the answers agreed."""
 
 Row = Mapping[str, Any]
 
@@ -79,12 +76,13 @@ def encode(outcome: Outcome) -> Rows:
     name = clean(outcome.request.id)
     offered = _offered(outcome.request, outcome.attempts)
     steps = {step.tier: (index, step) for index, step in enumerate(outcome.plan.steps)}
+    hashes = answer_hashes(outcome.plan, outcome.attempts)
     for position, attempt in enumerate(outcome.attempts):
         index, step = steps.get(attempt.tier, (None, None))
         rows.attempts.append(
             {
                 **_attempt_row(attempt),
-                **_answer_columns(attempt.answer, offered),
+                **_answer_columns(attempt.answer, offered, hashes.get(position, "")),
                 **_failure_columns(attempt.failure),
                 "request_id": name,
                 "position": position,
@@ -96,7 +94,7 @@ def encode(outcome: Outcome) -> Rows:
     for baseline, cost in outcome.baselines.items():
         rows.baselines.append({"request_id": name, "name": clean(baseline), "cost_nanousd": cost})
     if outcome.inbox:
-        rows.inbox.append(_inbox_row(outcome, name))
+        rows.inbox.append(inbox_row(outcome))
     return rows
 
 
@@ -191,14 +189,16 @@ def _attempt_row(attempt: Attempt) -> dict[str, Any]:
     }
 
 
-def _answer_columns(answer: Answer | None, offered: frozenset[ToolName]) -> dict[str, Any]:
+def _answer_columns(
+    answer: Answer | None, offered: frozenset[ToolName], digest: str
+) -> dict[str, Any]:
     if answer is None:
         return _NO_ANSWER
     calls = [(call.name, call.namespace) for call in answer.tool_calls]
     return {
         "model": clean(answer.model),
         "finish": answer.finish.value,
-        "answer_sha256": _hash_of(answer),
+        "answer_sha256": digest,
         "answer_bytes": len(answer.text.encode("utf-8", "surrogatepass")),
         "dialect": clean(answer.dialect) or None,
         "tool_calls": len(calls),
@@ -209,8 +209,27 @@ def _answer_columns(answer: Answer | None, offered: frozenset[ToolName]) -> dict
     }
 
 
-def _hash_of(answer: Answer) -> str:
-    return sha256(canonical(said(answer)).encode("utf-8", "surrogatepass")).hexdigest()
+def answer_hashes(plan: Plan, attempts: History) -> dict[int, str]:
+    """A hash of what each answer says, by its place, equal where its tier's vote says so.
+
+    So a replay of what is stored compares as the live run did, which has not kept a word of it.
+    """
+    votes = {step.tier: step.vote for step in plan.steps}
+    places: dict[tuple[str, bool], list[int]] = {}
+    for place, attempt in enumerate(attempts):
+        if attempt.answer is not None:
+            # As in `evidence`: what was broken off is in no vote, and must not lead a group.
+            places.setdefault((attempt.tier, attempt.aborted), []).append(place)
+    found: dict[int, str] = {}
+    for (tier, _), here in places.items():
+        answers = [answer for place in here if (answer := attempts[place].answer)]
+        keys = sayings(answers, votes.get(tier, PLAIN_VOTE))
+        found |= {place: _hash(key) for place, key in zip(here, keys, strict=True)}
+    return found
+
+
+def _hash(key: str) -> str:
+    return sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _offered(request: Request, attempts: History) -> frozenset[ToolName]:
@@ -255,7 +274,8 @@ def _verdict_rows(
         }
 
 
-def _inbox_row(outcome: Outcome, request_id: str) -> Row:
+def inbox_row(outcome: Outcome) -> Row:
+    """The entry under which a human finds a request, with the text of its answers."""
     request = outcome.request
     asked = {"messages": request.messages, "schema": request.schema, "model": request.model}
     answers = [
@@ -272,7 +292,7 @@ def _inbox_row(outcome: Outcome, request_id: str) -> Row:
         if attempt.answer is not None
     ]
     return {
-        "request_id": request_id,
+        "request_id": clean(request.id),
         "created_unix": (_number(outcome.started_unix) or 0.0) + (_number(outcome.seconds) or 0.0),
         "state": "open",
         "request_json": _json(asked),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from rung.core.types import Answer, Attempt
-from rung.core.verdicts import Status, Trust, Weight
-from rung.core.vote import tally
+from rung.core.evidence import counted
+from rung.core.plan import Step
+from rung.core.types import Attempt, Kind
+from rung.core.verdicts import Check, Trust, Weight
+from rung.core.vote import AGREEMENT
 from rung.verifiers.base import Finding, Subject, abstained, failed, passed
 
 
@@ -15,36 +17,39 @@ from rung.verifiers.base import Finding, Subject, abstained, failed, passed
 class Agreement:
     """A signal: the share of all answers drawn that say the same as the most common one.
 
-    The engine serves that most common answer, so the score is its chance, not the last draw's.
-    Answers that a gate rejected count as drawn and vote for nothing.
+    They are compared as the plan says, by the engine's own count. The engine serves that most
+    common answer, so the score is its chance, not the last draw's. Answers that a gate rejected
+    count as drawn and vote for nothing, unless they were repaired.
     """
 
-    name: str = "agreement"
+    name: str = AGREEMENT
     weight: Weight = Weight.SIGNAL
     trust: Trust = Trust.SELF
-    timeout_seconds: float = 1.0
+    timeout_seconds: float = 5.0
     inline: ClassVar[bool] = True
 
     def check(self, subject: Subject) -> Finding:
         """Count the votes; one answer alone is no vote."""
-        drawn = [_answer(attempt) for attempt in _others(subject)]
-        answers = [answer for answer in drawn if answer is not None]
-        if any(answer.tool_calls for answer in (*answers, subject.answer)):
+        own = replace(subject.attempt, answer=subject.answer)
+        answered = [*_others(subject), own]
+        if any(each.answer is not None and each.answer.tool_calls for each in answered):
             return abstained("tool calls are not compared")
-        if not drawn:
-            return abstained("only one answer was drawn")
-        vote = tally([*(answer.text for answer in answers), subject.answer.text])
-        share = vote.votes / (len(drawn) + 1)
-        reason = f"{vote.votes} of {len(drawn) + 1} answers agree (uncalibrated)"
+        # A repair stands in for the answer that it mends.
+        drawn = sum(each.kind is not Kind.REPAIR for each in answered)
+        vote = counted(_step(subject), tuple(answered))
+        if vote is None or drawn < 2:
+            return abstained("only one answer was drawn" if vote else "no answer has a vote")
+        drawn = max(drawn, vote.drawn)
+        share = vote.votes / drawn
+        reason = f"{vote.votes} of {drawn} answers agree (uncalibrated)"
         return passed(reason, share) if share > 0.5 else failed(reason, share)
+
+
+def _step(subject: Subject) -> Step:
+    """The tier's place on the plan; outside of one, every answer has a vote."""
+    return subject.step or Step(subject.attempt.tier, (Check(AGREEMENT, Weight.SIGNAL),))
 
 
 def _others(subject: Subject) -> list[Attempt]:
     own = subject.attempt.id
     return [one for one in subject.siblings if one.id != own and one.answer is not None]
-
-
-def _answer(attempt: Attempt) -> Answer | None:
-    """The answer, if it votes. A verdict without a score is a gate's."""
-    rejected = any(v.status is Status.FAILED and v.score is None for v in attempt.verdicts)
-    return None if rejected else attempt.answer
