@@ -31,7 +31,8 @@ class Ask:
     they are the request's own (``as_it_came``), a provider of the same dialect forwards the
     caller's bytes. ``schema`` asks for constrained decoding where the provider has it; the
     verifier decides all the same. ``timeout_seconds`` bounds the answer, not a local model's
-    load. ``temperature`` overrides the request's own when several answers are drawn.
+    load. ``temperature`` overrides the request's own when several answers are drawn. ``logprobs``:
+    a check wants to know the log-probabilities of the answer's tokens, where there are any.
     """
 
     request: Request
@@ -42,6 +43,7 @@ class Ask:
     schema: SchemaRequest | None = None
     temperature: float | None = None
     seed: int | None = None
+    logprobs: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,7 @@ class OllamaProvider:
             schema=ask.schema,
             effort=request.effort,
             stream=ask.stream,
+            logprobs=ask.logprobs,
         )
 
     def _refuse(self, ask: Ask, size: wire.PromptSize, shown: about.Shown) -> None:

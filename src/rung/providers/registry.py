@@ -150,9 +150,11 @@ _ROWS = (
         prices="mistral",
         suggested="mistral-large-latest",
         lacks=_NO_FILES,
-        quirks=Quirks(ids=MISTRAL),
+        quirks=Quirks(ids=MISTRAL, refuses=frozenset({"logprobs"})),
         # A tool call's id has to be nine letters or digits, or it is a 400:
         # https://github.com/langchain-ai/langchain/pull/24668
+        # Fields that its own reference does not list are a 422, and it lists no logprobs:
+        # https://github.com/mistralai/platform-docs-public/issues/7
     ),
     ProviderRow(
         name="groq",
@@ -162,6 +164,7 @@ _ROWS = (
         prices="groq",
         suggested="openai/gpt-oss-120b",
         lacks=_NO_FILES | {Need.LOGPROBS, Need.MANY_CHOICES},
+        quirks=Quirks(refuses=frozenset({"logprobs"})),
         # logprobs, logit_bias, a message's name and n above 1 are a 400:
         # https://console.groq.com/docs/openai
     ),

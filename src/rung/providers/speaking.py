@@ -6,6 +6,7 @@ passed on and when, and what a broken one means.
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -42,18 +43,22 @@ PASSED_ON: Mapping[str, frozenset[str]] = MappingProxyType(
 PASSED_QUERIES: Mapping[tuple[str, str], str] = MappingProxyType({("?beta", "true"): "?beta=true"})
 """What a caller may add to the address, by its place in `Request.passed_on`."""
 
+_INVALID = frozenset({400, 422})
+_LEAST_SECONDS = 0.001
+
 LISTS = frozenset({"anthropic-beta"})
 """Headers whose values add up; of any other the later one holds."""
 
 
 class Sent(NamedTuple):
-    """One call as it leaves."""
+    """One call as it leaves. ``logprobs``: it asks for some that the caller did not ask for."""
 
     back: Back
     path: str
     headers: dict[str, str]
     body: bytes
     losses: tuple[str, ...]
+    logprobs: bool = False
 
 
 class Speaker:
@@ -64,6 +69,7 @@ class Speaker:
         self._default = backs[0]
         self._backs = {back.dialect: back for back in backs}
         self._quirks = quirks_of(line.model, server)
+        self._has_no_logprobs = False
 
     @property
     def dialect(self) -> str:
@@ -75,21 +81,42 @@ class Speaker:
 
         A plain answer keeps the provider's bytes. A stream's first event comes when the model has
         said something, never for a role alone: until then another tier can still take over unseen.
+        A call that is turned down when it asks for log-probabilities is made once more without: no
+        check of rung's may cost a caller its answer.
         """
-        sent = self.sent(ask)
+        sent, began = self.sent(ask), time.monotonic()
+        try:
+            async with aclosing(self._answer(ask, sent)) as events:
+                async for event in events:
+                    yield event
+        except CallError as error:
+            if not (sent.logprobs and _turned_down(error)):
+                raise
+        else:
+            return
+        left = max(ask.timeout_seconds - (time.monotonic() - began), _LEAST_SECONDS)
+        without = replace(ask, logprobs=False, timeout_seconds=left)
+        async with aclosing(self._answer(without, self.sent(without))) as events:
+            async for event in events:
+                self._has_no_logprobs = True
+                yield event
+
+    async def _answer(self, ask: Ask, sent: Sent) -> AsyncGenerator[Event, None]:
+        """One call, its events as they come."""
         if not ask.stream:
             body = await self._line.post(
                 sent.path, sent.body, timeout_seconds=ask.timeout_seconds, headers=sent.headers
             )
-            yield self._answered(sent, body)
+            yield self._answered(ask, sent, body)
             return
-        reading = _Reading(sent.back.reader(ask.request))
+        hides = _hides_logprobs(ask, sent)
+        reading = _Reading(sent.back.reader(ask.request, hides_logprobs=hides))
         try:
             async with (
                 self._line.stream(
                     sent.path, sent.body, timeout_seconds=ask.timeout_seconds, headers=sent.headers
                 ) as stream,
-                aclosing(self._events(stream, reading, sent)) as events,
+                aclosing(self._events(stream, reading, ask, sent)) as events,
             ):
                 async for event in events:
                     yield event
@@ -122,7 +149,8 @@ class Speaker:
             told = back.encode(self._outgoing(ask, quirks))
             losses = told.losses + request.extras
         query, headers = passed_on(request, back, told)
-        return Sent(back, back.path + query, headers, told.body, tuple(sorted(set(losses))))
+        losses = tuple(sorted(set(losses)))
+        return Sent(back, back.path + query, headers, told.body, losses, told.logprobs)
 
     def _back(self, request: Request) -> Back:
         """The request's own dialect where it is spoken here, else the one that says it best."""
@@ -142,6 +170,7 @@ class Speaker:
             schema=ask.schema if request.schema is None else None,
             temperature=ask.temperature,
             seed=ask.seed,
+            logprobs=ask.logprobs and not self._has_no_logprobs,
             quirks=quirks,
         )
 
@@ -157,18 +186,19 @@ class Speaker:
             schema=ask.schema,
             effort=request.effort,
             stream=ask.stream,
+            logprobs=ask.logprobs and not self._has_no_logprobs,
             quirks=quirks,
         )
 
     # -------------------------------------------------------------- what comes back
 
     async def _events(
-        self, stream: HttpStream, reading: _Reading, sent: Sent
+        self, stream: HttpStream, reading: _Reading, ask: Ask, sent: Sent
     ) -> AsyncGenerator[Event, None]:
         if stream.status != 200 or "json" in stream.headers.get("content-type", ""):
             # Some servers answer plainly although a stream was asked for.
             whole = HttpResponse(stream.status, stream.headers, await stream.read())
-            yield self._answered(sent, self._line.accepted(whole))
+            yield self._answered(ask, sent, self._line.accepted(whole))
             return
         try:
             async with aclosing(_deltas(stream, reading)) as deltas:
@@ -185,9 +215,10 @@ class Speaker:
             yield delta
         yield self._done(reading.reader.answer(), reading.reader.usage(), sent)
 
-    def _answered(self, sent: Sent, body: bytes) -> Done:
+    def _answered(self, ask: Ask, sent: Sent, body: bytes) -> Done:
+        hides = _hides_logprobs(ask, sent)
         try:
-            answer, usage = sent.back.decode_answer(body)
+            answer, usage = sent.back.decode_answer(body, hides_logprobs=hides)
         except UpstreamFaultError as fault:
             raise CallError(self._line.failure(fault.error), Phase.FIRST_TOKEN) from None
         except WireError as error:
@@ -225,6 +256,18 @@ def _is_own(ask: Ask, back: Back) -> bool:
     if request.dialect != back.dialect or not request.body:
         return False
     return ask.messages[: len(request.messages)] == request.messages
+
+
+def _hides_logprobs(ask: Ask, sent: Sent) -> bool:
+    """Whether the provider's bytes may reach the caller, with what it did not ask for."""
+    return sent.logprobs and ask.request.dialect == sent.back.dialect
+
+
+def _turned_down(error: CallError) -> bool:
+    """Whether a provider found fault with a request, before anything of an answer had come."""
+    failure = error.failure
+    early = error.phase in {Phase.HEADERS, Phase.FIRST_TOKEN}
+    return early and failure.fault is Fault.REJECTED and failure.status in _INVALID
 
 
 def _sampling(ask: Ask) -> Sampling:

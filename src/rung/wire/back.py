@@ -28,7 +28,10 @@ class UpstreamFaultError(WireError):
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One call, to be written in a provider's dialect for a request that came in another."""
+    """One call, to be written in a provider's dialect for a request that came in another.
+
+    ``logprobs`` asks for the log-probabilities of tokens, where the dialect and the model have any.
+    """
 
     model: str
     messages: tuple[Message, ...]
@@ -39,6 +42,7 @@ class Outgoing:
     schema: SchemaRequest | None = None
     effort: str | None = None
     stream: bool = False
+    logprobs: bool = False
     quirks: Quirks = field(default_factory=Quirks)
 
 
@@ -48,8 +52,9 @@ class Changes:
 
     ``stream`` of ``None`` leaves the field as it came. ``usage`` makes a stream tell its usage
     where the dialect has to be asked. ``appended`` are messages after the caller's own, ``schema``
-    replaces the caller's. Of ``quirks`` only what the model refuses matters: such fields are taken
-    out. Everything else keeps its bytes.
+    replaces the caller's. ``logprobs`` asks for the log-probabilities of tokens where the caller
+    does not. Of ``quirks`` only what the model refuses matters: such fields are taken out.
+    Everything else keeps its bytes.
     """
 
     model: str
@@ -59,16 +64,21 @@ class Changes:
     schema: SchemaRequest | None = None
     temperature: float | None = None
     seed: int | None = None
+    logprobs: bool = False
     quirks: Quirks = field(default_factory=Quirks)
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A body to send, with headers it needs, and the names of what could not be said in it."""
+    """A body to send, with headers it needs, and the names of what could not be said in it.
+
+    ``logprobs``: it asks for log-probabilities that the caller did not ask for.
+    """
 
     body: bytes
     losses: tuple[str, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
+    logprobs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +139,13 @@ class Back(Protocol):
         """The caller's bytes, hardly changed."""
         ...
 
-    def decode_answer(self, body: bytes) -> tuple[Answer, Usage]:
-        """Read a plain answer, and what it says was used."""
+    def decode_answer(self, body: bytes, *, hides_logprobs: bool = False) -> tuple[Answer, Usage]:
+        """Read a plain answer, and what it says was used.
+
+        With ``hides_logprobs`` the answer's body is without the log-probabilities.
+        """
         ...
 
-    def reader(self, request: Request) -> Reader:
+    def reader(self, request: Request, *, hides_logprobs: bool = False) -> Reader:
         """The reader of one stream; what ``request`` did not ask for is not passed on to it."""
         ...

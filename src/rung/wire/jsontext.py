@@ -19,6 +19,7 @@ MAX_NUMBER_BYTES = 400
 
 _TOO_DEEP = f"the body nests deeper than {MAX_DEPTH} levels"
 _RAW_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_RAW_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 _KEY = re.compile(rb'[ \t\r\n]*"([^"\\]*(?:\\.[^"\\]*)*)"[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
 _AFTER_VALUE = re.compile(rb"[ \t\r\n]*([,}])")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -28,6 +29,12 @@ _ONE_KIND = bytes.maketrans(b"{}", b"[]")
 _NOT_STRUCTURE = _ALL_BYTES.translate(None, b'[]{}"')
 _NOT_STRUCTURE_NOR_ESCAPE = _ALL_BYTES.translate(None, b'[]{}"\\/bfnrtu')
 """Keeps each backslash beside what it escapes; JSON knows no other escapes."""
+
+
+Path = tuple[str | None, ...]
+"""A place in JSON: names of fields, and `EACH` for every item of an array."""
+
+EACH: None = None
 
 
 class JsonError(ValueError):
@@ -98,6 +105,44 @@ def splice(
         position = max(position, last)
     pieces.append(body[position:])
     return b"".join(pieces)
+
+
+def exchanged(value: bytes, path: Path, by: bytes) -> bytes:
+    """The same JSON with ``by`` for whatever lies at ``path``; all other bytes stay as they are.
+
+    A path that leads nowhere changes nothing. Raises JsonError where keys on the way repeat.
+    """
+    if not path:
+        return by
+    pieces: list[bytes] = []
+    position = 0
+    for start, end in _inside(value, path[0]):
+        pieces += (value[position:start], exchanged(value[start:end], path[1:], by))
+        position = end
+    return b"".join((*pieces, value[position:]))
+
+
+def _inside(value: bytes, name: str | None) -> list[tuple[int, int]]:
+    """Where the field of that name lies, or where all items do."""
+    kind = value.lstrip(b" \t\r\n")[:1]
+    if name is not None:
+        found = locate(value).get(name) if kind == b"{" else None
+        return [] if found is None else [(found.value_start, found.end)]
+    spans: list[tuple[int, int]] = []
+    end = 0
+    for item in _items(value) if kind == b"[" else ():
+        # Between two items there is nothing that one could begin with.
+        start = value.index(item, end or value.index(b"[") + 1)
+        end = start + len(item)
+        spans.append((start, end))
+    return spans
+
+
+def _items(array: bytes) -> list[bytes]:
+    try:
+        return [bytes(item) for item in _RAW_ARRAY.decode(array)]
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise JsonError(_why_not_an_object(error)) from None
 
 
 def utf8(data: bytes) -> bytes:

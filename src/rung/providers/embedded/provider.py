@@ -93,7 +93,7 @@ class EmbeddedProvider:
             text=turn.text,
             finish=FINISHES.get(ended.finish, Finish.UNKNOWN),
             model=path.stem if path is not None else "",
-            logprobs=tuple(turn.logprobs),
+            logprobs=turn.logprobs,
             dialect=self.dialect,
         )
         altered = ("control_tokens",) if turn.altered else ()
@@ -144,8 +144,6 @@ def chat_body(ask: Ask, *, constrained: bool) -> dict[str, Any]:
         "stream": True,
         "stream_options": {"include_usage": True},
         "return_progress": True,
-        "logprobs": True,
-        "top_logprobs": 1,
         "max_tokens": max(1, sampling.max_tokens or DEFAULT_MAX_TOKENS),
     }
     optional = {
@@ -158,6 +156,9 @@ def chat_body(ask: Ask, *, constrained: bool) -> dict[str, Any]:
         "stop": list(sampling.stop) or None,
     }
     body |= {name: value for name, value in optional.items() if value is not None}
+    if ask.logprobs:
+        # Without a number llama.cpp tells 20 others beside each token's own; for 0 not even that.
+        body |= {"logprobs": True, "top_logprobs": 1}
     if constrained and ask.schema is not None:
         body["response_format"] = _response_format(ask.schema)
     return body

@@ -42,10 +42,16 @@ class Turn:
         self.over = False
         self._asked_again = False
         self.text = ""
-        self.logprobs: list[float] = []
+        self._logprobs: list[float] = []
+        self._all_told = True
         self._prompt_tokens: int | None = None
         self._cached_tokens = 0
         self._pieces = 0
+
+    @property
+    def logprobs(self) -> tuple[float, ...]:
+        """Those of all tokens, or none: a part of them says nothing of the whole."""
+        return tuple(self._logprobs) if self._all_told else ()
 
     @property
     def phase(self) -> Phase:
@@ -79,7 +85,7 @@ class Turn:
             read = chars // CHARS_PER_TOKEN + 1
         return Usage(
             input_tokens=read or 0,
-            output_tokens=max(len(self.logprobs), self._pieces),
+            output_tokens=max(len(self._logprobs), self._pieces),
             cache_read_tokens=self._cached_tokens,
             source=UsageSource.ESTIMATED,
         )
@@ -91,7 +97,8 @@ class Turn:
                 self._prompt_tokens, self._cached_tokens = frame.total, frame.cached
             case Wrote() if not self.over:
                 self.text += frame.text
-                self.logprobs += frame.logprobs
+                self._logprobs += frame.logprobs
+                self._all_told = self._all_told and bool(frame.logprobs)
                 self._pieces += 1
                 self.events.put_nowait(frame)
 

@@ -231,8 +231,9 @@ def _logprobs(choice: dict[str, Any]) -> list[float]:
     # The fence that some templates put round constrained JSON comes in chunks without text, so it
     # is not counted: what is left are the tokens of the answer.
     tokens = (choice.get("logprobs") or {}).get("content") or ()
-    values = (token.get("logprob") for token in tokens)
-    return [value for value in values if isinstance(value, float | int) and math.isfinite(value)]
+    values = [token.get("logprob") for token in tokens]
+    sound = all(isinstance(value, float | int) and math.isfinite(value) for value in values)
+    return values if sound else []
 
 
 if __name__ == "__main__":

@@ -57,11 +57,11 @@ class ChatBack:
     def forward(self, body: bytes, changes: Changes) -> Encoded:
         return chat_forward.forward(body, changes)
 
-    def decode_answer(self, body: bytes) -> tuple[Answer, Usage]:
-        return chat_answer.decode_answer(body)
+    def decode_answer(self, body: bytes, *, hides_logprobs: bool = False) -> tuple[Answer, Usage]:
+        return chat_answer.decode_answer(body, hides_logprobs=hides_logprobs)
 
-    def reader(self, request: Request) -> ChatReader:
-        return ChatReader(request)
+    def reader(self, request: Request, *, hides_logprobs: bool = False) -> ChatReader:
+        return ChatReader(request, hides_logprobs=hides_logprobs)
 
 
 FRONT: Front = ChatFront()

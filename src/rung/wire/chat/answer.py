@@ -7,7 +7,6 @@ raises WireError. The dialect: https://platform.openai.com/docs/api-reference/ch
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -19,7 +18,8 @@ from rung.wire.chat.calls import calls_of, is_loose
 from rung.wire.chat.turns import DIALECT
 from rung.wire.counts import count, detail
 from rung.wire.errors import WireError
-from rung.wire.jsontext import utf8
+from rung.wire.jsontext import EACH, JsonError, utf8
+from rung.wire.logprobs import natural_logs, without
 
 MOST_CHOICES = 128
 
@@ -67,12 +67,13 @@ _DECODER = msgspec.json.Decoder(_Completion)
 _ENCODER = msgspec.json.Encoder()
 
 
-def decode_answer(body: bytes) -> tuple[Answer, Usage]:
+def decode_answer(body: bytes, *, hides_logprobs: bool = False) -> tuple[Answer, Usage]:
     """Read a provider's plain answer, and what it says was used.
 
     `Answer.body` holds the bytes as they came, unless they are JSON only by Python's standards
-    (``NaN``): then what is not a number is null in it. Raises WireError for what is no answer, and
-    UpstreamFaultError for an error with HTTP 200.
+    (``NaN``): then what is not a number is null in it. With ``hides_logprobs`` so are the
+    log-probabilities. Raises WireError for what is no answer, and UpstreamFaultError for an error
+    with HTTP 200.
     """
     told, kept = _decode(body)
     if not told.choices:
@@ -85,14 +86,17 @@ def decode_answer(body: bytes) -> tuple[Answer, Usage]:
     message = choice.message
     text = content_text(message.content)
     calls = calls_of(message.tool_calls, message.function_call)
+    if hides_logprobs:
+        kept = without_logprobs(kept)
+    thinking = thinking_of(message)
     answer = Answer(
         text=text,
         finish=finish_of(choice.finish_reason, message.refusal, called=bool(calls)),
         model=told.model if isinstance(told.model, str) else "",
         refusal=message.refusal or None,
         tool_calls=calls,
-        thinking=thinking_of(message),
-        logprobs=logprobs_of(choice.logprobs),
+        thinking=thinking,
+        logprobs=natural_logs(logprob_entries(choice.logprobs), text if thinking else None),
         more=tuple(content_text(other.message.content) for other in told.choices[1:]),
         dialect=DIALECT,
         body=b"" if any(map(is_loose, message.tool_calls or ())) else kept,
@@ -109,13 +113,20 @@ def _decode(body: bytes) -> tuple[_Completion, bytes]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        told = json.loads(body, parse_constant=lambda _: None)
-        mended = _ENCODER.encode(told)
+        mended = finite(body)
         return _DECODER.decode(mended), mended
     except msgspec.ValidationError as error:
         raise WireError(f"the answer is not a chat completion: {error}") from None
     except (ValueError, OverflowError, RecursionError):
         raise WireError("the answer is not JSON") from None
+
+
+def finite(told: bytes) -> bytes:
+    """JSON of what is JSON only by Python's standards, null for what is no number (``NaN``).
+
+    Raises ValueError, OverflowError or RecursionError for anything else.
+    """
+    return _ENCODER.encode(json.loads(told, parse_constant=lambda _: None))
 
 
 def content_text(content: str | list[Any] | None) -> str:
@@ -184,14 +195,22 @@ def finish_of(reason: Any, refusal: str | None, *, called: bool = False) -> Fini
     return Finish.TOOL_CALLS if called else known
 
 
-def logprobs_of(told: Any) -> tuple[float, ...]:
-    """The natural log of each written token's probability; empty where they are missing or odd."""
-    content = told.get("content") if isinstance(told, dict) else None
-    if not isinstance(content, list):
-        return ()
-    found = [token.get("logprob") if isinstance(token, dict) else None for token in content]
-    numbers = [float(one) for one in found if isinstance(one, int | float) and math.isfinite(one)]
-    return tuple(min(0.0, one) for one in numbers) if len(numbers) == len(found) else ()
+def logprob_entries(told: Any) -> list[Any]:
+    """What a choice tells of its tokens, one object each; some servers write plain lists."""
+    if not isinstance(told, dict):
+        return []
+    content, bare = told.get("content"), told.get("token_logprobs")
+    if isinstance(content, list):
+        return content
+    return [{"logprob": one} for one in bare] if isinstance(bare, list) else []
+
+
+def without_logprobs(told: bytes) -> bytes:
+    """An answer or a chunk without them, as providers send it where nobody asked for any."""
+    try:
+        return without(told, ("choices", EACH, "logprobs"), b"null")
+    except JsonError as error:
+        raise WireError(f"the answer cannot be read: {error}") from None
 
 
 # ------------------------------------------------------------------ usage

@@ -33,6 +33,10 @@ from rung.wire.chat.turns import DIALECT, MESSAGE_FIELDS, THOUGHTS
 from rung.wire.ids import fit, wire_name
 from rung.wire.quirks import Quirks
 
+LOGPROBS: Mapping[str, Any] = {"logprobs": True, "top_logprobs": 1}
+"""What asks for the log-probability of each token. llama.cpp tells 20 others beside it where it is
+not told how many, and none at all for 0."""
+
 _SAMPLED = ("temperature", "top_p", "top_k", "seed", "frequency_penalty", "presence_penalty")
 _THINKING = frozenset({*THOUGHTS, "thinking", "redacted_thinking"})
 _FORCED = frozenset({Choice.REQUIRED, Choice.NAMED})
@@ -61,7 +65,10 @@ def encode(sent: Outgoing) -> Encoded:
     _add_tools(sent, told, losses)
     if sent.stream:
         told |= {"stream": True, "stream_options": {"include_usage": True}}
-    return Encoded(chat_json.encode(told), tuple(sorted(losses)))
+    asks = sent.logprobs and "logprobs" not in refuses
+    if asks:
+        told |= LOGPROBS
+    return Encoded(chat_json.encode(told), tuple(sorted(losses)), logprobs=asks)
 
 
 def _settings(sent: Outgoing) -> Iterable[tuple[str, str, Any]]:

@@ -9,7 +9,7 @@ import msgspec
 
 from rung.wire.back import Changes, Encoded
 from rung.wire.chat import json as chat_json
-from rung.wire.chat.encode import message_objects
+from rung.wire.chat.encode import LOGPROBS, message_objects
 from rung.wire.chat.mend import mended
 from rung.wire.chat.schema import response_format
 from rung.wire.jsontext import Field, locate, splice
@@ -72,9 +72,11 @@ def forward(body: bytes, changes: Changes) -> Encoded:
     if changes.appended:
         edits["messages"] = _appended(spoken or found["messages"].value, changes, losses)
     edits |= _limit(found, changes.quirks)
+    asked = _asking_for_logprobs(found, changes) if changes.logprobs else {}
+    edits |= asked
     if changes.quirks.refuses:
         _refuse(found, changes.quirks.refuses, edits, losses)
-    return Encoded(splice(body, edits, found), tuple(sorted(losses)))
+    return Encoded(splice(body, edits, found), tuple(sorted(losses)), logprobs=bool(asked))
 
 
 def _appended(spoken: bytes, changes: Changes, losses: set[str]) -> bytes:
@@ -103,6 +105,14 @@ def _asking_for_usage(found: Mapping[str, Field]) -> Edits:
     if bytes(options.get("include_usage", b"")) == b"true":
         return {}
     return {_OPTIONS: chat_json.encode(options | {"include_usage": True})}
+
+
+def _asking_for_logprobs(found: Mapping[str, Field], changes: Changes) -> Edits:
+    """Nothing where the model refuses them, or the caller asks itself."""
+    asked = found["logprobs"].value if "logprobs" in found else b"null"
+    if "logprobs" in changes.quirks.refuses or asked == b"true":
+        return {}
+    return {name: chat_json.encode(value) for name, value in LOGPROBS.items()}
 
 
 def _limit(found: Mapping[str, Field], quirks: Quirks) -> Edits:

@@ -16,9 +16,11 @@ from rung.wire.chat.answer import (
     content_text,
     fault_of,
     finish_of,
-    logprobs_of,
+    finite,
+    logprob_entries,
     thinking_of,
     usage_of,
+    without_logprobs,
 )
 from rung.wire.chat.calls import call_of, is_loose
 from rung.wire.chat.growing import GrowingCalls
@@ -26,6 +28,7 @@ from rung.wire.chat.reply import DONE
 from rung.wire.chat.turns import DIALECT
 from rung.wire.errors import WireError
 from rung.wire.jsontext import utf8
+from rung.wire.logprobs import natural_logs
 from rung.wire.sse import SseEvent
 
 _END = b"[DONE]"
@@ -67,12 +70,13 @@ _EMPTY = _Delta()
 class ChatReader:
     """Accumulates one stream's events into an answer. Fed in order, once each.
 
-    Callers of this dialect get the events as they came, but for the usage chunk that rung alone
-    asked for.
+    Callers of this dialect get the events as they came, but for the usage chunk and the
+    log-probabilities that rung alone asked for.
     """
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, *, hides_logprobs: bool = False) -> None:
         self._frames = request.dialect == DIALECT
+        self._hides_logprobs = hides_logprobs
         self._hides_usage = not request.stream_usage
         self._several = Need.MANY_CHOICES in request.needs
         self._text: list[str] = []
@@ -80,7 +84,7 @@ class ChatReader:
         self._more: dict[int, list[str]] = {}
         self._refusal: list[str] = []
         self._calls = GrowingCalls()
-        self._logprobs: list[float] = []
+        self._tokens: list[Any] = []
         self._finish: Any = None
         self._open: set[int] = set()
         self._closed: set[int] = set()
@@ -107,7 +111,7 @@ class ChatReader:
         if event.data.strip() == _END:
             self._done = True
             return _NOTHING
-        chunk = _decode(event)
+        chunk, event = _decode(event)
         counted = isinstance(chunk.usage, dict)
         if counted:
             self._usage = chunk.usage
@@ -144,6 +148,8 @@ class ChatReader:
         calls = [
             call for one in chunk.choices or () if one.delta for call in one.delta.tool_calls or ()
         ]
+        if self._hides_logprobs:
+            event = SseEvent(event.event, without_logprobs(event.data))
         if not any(map(is_loose, calls)):
             return _framed(event)
         try:
@@ -174,12 +180,21 @@ class ChatReader:
             self._finish = choice.finish_reason
         if delta.refusal:
             self._refusal.append(delta.refusal)
-        if choice.logprobs is not None:
-            self._logprobs += logprobs_of(choice.logprobs)
+        self._note_tokens(choice, delta)
         told = delta.tool_calls or ()
         if not told and isinstance(delta.function_call, dict):
             told = [{"index": 0, "function": delta.function_call}]
         return tuple(self._calls.add(one) for one in told)
+
+    def _note_tokens(self, choice: _StreamChoice, delta: _Delta) -> None:
+        """Keep what is told of the tokens of the answer, which the thinking is no part of."""
+        said = bool(content_text(delta.content))
+        if choice.logprobs is not None:
+            if said or not thinking_of(delta):
+                self._tokens += logprob_entries(choice.logprobs) or [None] * said
+        elif said:
+            # Words without any: then there are none of the answer.
+            self._tokens.append(None)
 
     def answer(self) -> Answer:
         """The answer so far. It has no body: no single answer came over the wire."""
@@ -192,7 +207,7 @@ class ChatReader:
             refusal=refusal,
             tool_calls=calls,
             thinking="".join(self._thinking),
-            logprobs=tuple(self._logprobs),
+            logprobs=natural_logs(self._tokens),
             more=tuple("".join(pieces) for _, pieces in sorted(self._more.items())),
             dialect=DIALECT,
             ending=DONE if self.complete else b"",
@@ -214,13 +229,24 @@ def _acts(delta: _Delta) -> bool:
     return bool(delta.refusal or delta.tool_calls or delta.function_call)
 
 
-def _decode(event: SseEvent) -> _Chunk:
+def _decode(event: SseEvent) -> tuple[_Chunk, SseEvent]:
+    """A chunk, and its event: the same, or one in which what is no number (``NaN``) is null."""
     try:
         chunk = _DECODER.decode(utf8(event.data))
+    except msgspec.ValidationError as error:
+        raise _no_chunk(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise WireError(f"an event of the stream is not a chunk: {error}") from None
+        try:
+            event = SseEvent(event.event, finite(event.data))
+            chunk = _DECODER.decode(event.data)
+        except (ValueError, OverflowError, RecursionError):
+            raise _no_chunk(error) from None
     if event.event == "error":
         chunk.object = "error"
     if (fault := fault_of(chunk)) is not None:
         raise UpstreamFaultError(fault)
-    return chunk
+    return chunk, event
+
+
+def _no_chunk(error: Exception) -> WireError:
+    return WireError(f"an event of the stream is not a chunk: {error}")

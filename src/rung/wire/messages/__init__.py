@@ -72,10 +72,11 @@ class MessagesBack:
     def forward(self, body: bytes, changes: Changes) -> Encoded:
         return messages_forward.forward(body, changes)
 
-    def decode_answer(self, body: bytes) -> tuple[Answer, Usage]:
+    # The dialect has no log-probabilities.
+    def decode_answer(self, body: bytes, *, hides_logprobs: bool = False) -> tuple[Answer, Usage]:  # noqa: ARG002
         return messages_answer.decode_answer(body)
 
-    def reader(self, request: Request) -> MessageReader:  # noqa: ARG002 nothing is withheld
+    def reader(self, request: Request, *, hides_logprobs: bool = False) -> MessageReader:  # noqa: ARG002
         return MessageReader()
 
 

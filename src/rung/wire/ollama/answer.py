@@ -6,7 +6,7 @@ Hostile until read: readers return or raise OllamaWireError, nothing else.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -14,6 +14,7 @@ from rung.core.growth import CallGrowth, Delta
 from rung.core.parts import ToolCall
 from rung.core.types import Answer, Finish, Usage, UsageSource
 from rung.wire.errors import WireError
+from rung.wire.logprobs import natural_logs
 from rung.wire.ollama.request import DIALECT
 from rung.wire.ollama.thinking import Thoughts
 
@@ -59,6 +60,7 @@ class _Chat(msgspec.Struct):
     done_reason: str | None = None
     error: str | None = None
     model: str | None = None
+    logprobs: Any = None
     load_duration: Count | None = None
     prompt_eval_count: Count | None = None
     prompt_eval_cached_count: Count | None = None
@@ -70,13 +72,15 @@ class Part:
     """One object of an answer: a line of a stream, or all of a plain one.
 
     ``text``, ``thinking`` and ``calls`` are what was added; the rest has a meaning when ``done``.
-    Calls come whole. ``loaded`` says that the server only loaded the model. ``error`` is the
+    Calls come whole. ``tokens`` are objects with a token's ``logprob``, where any were asked for.
+    ``loaded`` says that the server only loaded the model. ``error`` is the
     server's own complaint.
     """
 
     text: str = ""
     thinking: str = ""
     calls: tuple[ToolCall, ...] = ()
+    tokens: tuple[Any, ...] = ()
     done: bool = False
     loaded: bool = False
     finish: Finish = Finish.UNKNOWN
@@ -94,6 +98,7 @@ def decode_part(raw: bytes) -> Part:
         text=said.content or "",
         thinking=said.thinking or "",
         calls=tuple(map(_call, said.tool_calls)) if said.tool_calls else (),
+        tokens=tuple(chat.logprobs) if isinstance(chat.logprobs, list) else (),
         done=chat.done,
         loaded=chat.done_reason == "load",
         finish=_FINISHES.get(chat.done_reason or "", Finish.UNKNOWN),
@@ -140,6 +145,7 @@ class ChatReader:
         self._text: list[str] = []
         self._thinking: list[str] = []
         self._calls: list[ToolCall] = []
+        self._tokens: list[Any] = []
 
     @property
     def written(self) -> str:
@@ -163,18 +169,23 @@ class ChatReader:
             self._text.append(text)
         if thinking:
             self._thinking.append(thinking)
+        if part.text or not part.thinking:
+            # Words without any: then there are none of the answer.
+            self._tokens += part.tokens or [None] * bool(part.text)
         calls = tuple(map(self._grown, part.calls)) if part.calls else ()
         return Delta(text, thinking, calls) if text or thinking or calls else None
 
     def answer(self, last: Part, model: str) -> Answer:
         """The answer that ``last`` ended. ``model`` is the name where the server told none."""
         whole = last.finish in {Finish.STOP, Finish.UNKNOWN}
+        text = "".join(self._text)
         return Answer(
-            text="".join(self._text),
+            text=text,
             finish=Finish.TOOL_CALLS if self._calls and whole else last.finish,
             model=last.model or model,
             tool_calls=tuple(self._calls),
             thinking="".join(self._thinking),
+            logprobs=natural_logs(self._tokens, text if self._thinking else None),
             dialect=DIALECT,
         )
 

@@ -38,7 +38,8 @@ DIALECT = "ollama"
 OLLAMA_LACKS = frozenset(Need) - {Need.TOOLS, Need.IMAGES}
 """What this dialect does not carry for rung.
 
-Log-probabilities come without a place for their tokens in an `Answer`. Whether a last turn of the
+Log-probabilities, which it has from 0.12.11 on, come without a place for their tokens in an
+`Answer`: checks can read them, callers cannot have them. Whether a last turn of the
 assistant is gone on with is up to the model's template
 (https://github.com/ollama/ollama/issues/5775).
 """
@@ -107,6 +108,10 @@ def encode_chat(sent: Outgoing, size: PromptSize, options: ChatOptions) -> Encod
         "think": _think(sent.effort, options, lost),
     }
     told |= {name: value for name, value in optional.items() if value is not None}
+    if sent.logprobs:
+        # Servers that do not know it ignore it:
+        # https://github.com/ollama/ollama/releases/tag/v0.12.11
+        told["logprobs"] = True
     return Encoded(_json(told), tuple(sorted(lost)))
 
 

@@ -63,11 +63,12 @@ class ResponsesBack:
     def forward(self, body: bytes, changes: Changes) -> Encoded:
         return forward(body, changes)
 
-    def decode_answer(self, body: bytes) -> tuple[Answer, Usage]:
-        return decode_answer(body)
+    def decode_answer(self, body: bytes, *, hides_logprobs: bool = False) -> tuple[Answer, Usage]:
+        return decode_answer(body, hides_logprobs=hides_logprobs)
 
-    def reader(self, request: Request) -> Reader:  # noqa: ARG002 a stream always tells its usage
-        return ResponseReader()
+    # A stream always tells its usage.
+    def reader(self, request: Request, *, hides_logprobs: bool = False) -> Reader:  # noqa: ARG002
+        return ResponseReader(hides_logprobs=hides_logprobs)
 
 
 FRONT: Front = ResponsesFront()

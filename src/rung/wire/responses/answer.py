@@ -6,7 +6,6 @@ raises WireError. The dialect: https://platform.openai.com/docs/api-reference/re
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,12 +16,15 @@ from rung.core.types import Answer, Finish, Usage, UsageSource
 from rung.wire.back import UpstreamFaultError
 from rung.wire.counts import count, detail
 from rung.wire.errors import WireError
-from rung.wire.jsontext import utf8
+from rung.wire.jsontext import EACH, JsonError, Path, utf8
+from rung.wire.logprobs import natural_logs, without
 from rung.wire.responses.tools import DIALECT
 
 MOST_ITEMS = 1024
 """More items than any answer has."""
 
+LOGPROBS_AT: Path = ("output", EACH, "content", EACH, "logprobs")
+"""Where a response has the log-probabilities."""
 
 CALLS: Mapping[str, str] = {"function_call": "arguments", "custom_tool_call": "input"}
 """The kinds of item that call a tool of the caller's, with the field that holds what for."""
@@ -49,15 +51,18 @@ class Told(msgspec.Struct):
 _DECODER = msgspec.json.Decoder(Told)
 
 
-def decode_answer(body: bytes) -> tuple[Answer, Usage]:
+def decode_answer(body: bytes, *, hides_logprobs: bool = False) -> tuple[Answer, Usage]:
     """Read a provider's plain answer, and what it says was used.
 
-    Raises WireError for what is no finished answer, UpstreamFaultError for one that failed.
+    With ``hides_logprobs`` the log-probabilities are taken out of the answer's body. Raises
+    WireError for what is no finished answer, UpstreamFaultError for one that failed.
     """
     told = read_response(body)
     if told.output is None:
         raise WireError("the answer has no output")
     output = read_output(told.output)
+    if hides_logprobs:
+        body = without_logprobs(body, LOGPROBS_AT)
     return answer_of(told, output, body=body), usage_of(told.usage, wrote=output.wrote)
 
 
@@ -115,8 +120,7 @@ def _message(content: Any, output: Output) -> None:
         match part:
             case {"type": "output_text", "text": str(text)}:
                 output.text.append(text)
-                logprobs = part.get("logprobs")
-                output.logprobs += logprobs if isinstance(logprobs, list) else []
+                output.logprobs += logprob_entries(part.get("logprobs"), text)
             case {"type": "refusal", "refusal": str(words)}:
                 output.refusal.append(words)
 
@@ -165,7 +169,7 @@ def answer_of(told: Told, output: Output, *, body: bytes = b"") -> Answer:
         refusal=refusal,
         tool_calls=tuple(output.calls),
         thinking="\n\n".join(output.thinking),
-        logprobs=_logprobs(output.logprobs),
+        logprobs=natural_logs(output.logprobs),
         dialect=DIALECT,
         body=body,
     )
@@ -182,11 +186,17 @@ def _finish(told: Told, output: Output) -> Finish:
     return Finish.REFUSAL if output.refusal else Finish.STOP
 
 
-def _logprobs(told: Sequence[Any]) -> tuple[float, ...]:
-    """Natural logs, one a token; empty where any of them is odd."""
-    found = [one.get("logprob") if isinstance(one, dict) else None for one in told]
-    numbers = [float(one) for one in found if isinstance(one, int | float) and math.isfinite(one)]
-    return tuple(min(0.0, one) for one in numbers) if len(numbers) == len(found) else ()
+def logprob_entries(told: Any, text: str) -> list[Any]:
+    """What is told of the tokens of ``text``; nothing for words makes it odd for all of them."""
+    return told if isinstance(told, list) and told else [None] * bool(text)
+
+
+def without_logprobs(told: bytes, path: Path) -> bytes:
+    """The same without those at ``path``, as it is sent where nobody asked for any."""
+    try:
+        return without(told, path, b"[]")
+    except JsonError as error:
+        raise WireError(f"the answer cannot be read: {error}") from None
 
 
 def usage_of(told: Any, *, wrote: bool) -> Usage:

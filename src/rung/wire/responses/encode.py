@@ -43,7 +43,10 @@ def encode(sent: Outgoing) -> Encoded:
         told |= _tools(sent, losses)
     if sent.stream:
         told["stream"] = True
-    return Encoded(encode_json(told), tuple(sorted(losses)))
+    asks = sent.logprobs and "logprobs" not in sent.quirks.refuses
+    if asks:
+        told["include"] = [LOGPROBS]
+    return Encoded(encode_json(told), tuple(sorted(losses)), logprobs=asks)
 
 
 def _input(sent: Outgoing, losses: set[str]) -> list[Any]:
@@ -140,8 +143,10 @@ def forward(body: bytes, changes: Changes) -> Encoded:
         edits["input"] = _longer(found, changes, losses)
     if "max_output_tokens" in found and found["max_output_tokens"].value == b"0":
         edits["max_output_tokens"] = None
+    asked = _asking_for_logprobs(found, changes)
+    edits |= asked
     _refuse(found, changes.quirks.refuses, edits, losses)
-    return Encoded(splice(body, edits, found), tuple(sorted(losses)))
+    return Encoded(splice(body, edits, found), tuple(sorted(losses)), logprobs=bool(asked))
 
 
 def _streaming(found: Mapping[str, Field], *, stream: bool) -> _Edits:
@@ -149,6 +154,17 @@ def _streaming(found: Mapping[str, Field], *, stream: bool) -> _Edits:
     edits: _Edits = {} if stream is streams else {"stream": b"true" if stream else b"false"}
     # Providers refuse it without a stream.
     return edits | ({} if stream or "stream_options" not in found else {"stream_options": None})
+
+
+def _asking_for_logprobs(found: Mapping[str, Field], changes: Changes) -> _Edits:
+    """Nothing where the model refuses them, or the caller asks itself."""
+    if not changes.logprobs or "logprobs" in changes.quirks.refuses:
+        return {}
+    told = found["include"].value if "include" in found else b"null"
+    included = msgspec.json.decode(told) or []
+    if not isinstance(included, list) or LOGPROBS in included:
+        return {}
+    return {"include": encode_json([*included, LOGPROBS])}
 
 
 def _formatted(found: Mapping[str, Field], schema: SchemaRequest, losses: set[str]) -> _Edits:

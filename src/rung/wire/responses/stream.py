@@ -19,17 +19,21 @@ from rung.core.types import Answer, Usage
 from rung.wire import sse
 from rung.wire.back import Read, UpstreamFaultError
 from rung.wire.errors import WireError
-from rung.wire.jsontext import utf8
+from rung.wire.jsontext import EACH, Path, utf8
+from rung.wire.logprobs import natural_logs
 from rung.wire.responses.answer import (
     CALLS,
+    LOGPROBS_AT,
     MOST_ITEMS,
     Output,
     Told,
     answer_of,
     call_of,
+    logprob_entries,
     read_output,
     read_response,
     usage_of,
+    without_logprobs,
 )
 from rung.wire.responses.tools import DIALECT
 from rung.wire.sse import SseEvent
@@ -44,6 +48,7 @@ class _Event(msgspec.Struct):
     code: Any = None
     message: Any = None
     param: Any = None
+    logprobs: Any = None
     response: msgspec.Raw = msgspec.Raw(b"null")
 
 
@@ -76,7 +81,9 @@ _UNTIMELY = b"[DONE]"
 class ResponseReader:
     """Accumulates one stream's events into an answer. Fed in order, once each."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, hides_logprobs: bool = False) -> None:
+        self._hides_logprobs = hides_logprobs
+        self._tokens: list[Any] = []
         self._said: dict[int, list[str]] = {}
         self._refused: list[str] = []
         self._thought: list[str] = []
@@ -112,7 +119,10 @@ class ResponseReader:
         kind = told.type if isinstance(told.type, str) else event.event
         if not kind and told.error is None:
             raise WireError("an event of the stream has no type")
-        framed = sse.encode(event.data, event.event or None)
+        data = event.data
+        if self._hides_logprobs and kind in _LOGPROBS_AT:
+            data = without_logprobs(data, _LOGPROBS_AT[kind])
+        framed = sse.encode(data, event.event or None)
         if kind in _ENDS:
             self._end(told, _ENDS[kind], framed)
             return Read()
@@ -133,7 +143,12 @@ class ResponseReader:
         """The answer so far; how it ended is unknown until it has."""
         told = self._told or Told(status="incomplete")
         answer = answer_of(told, self._output or self._came())
-        return replace(answer, model=answer.model or self._model, ending=self._ending)
+        return replace(
+            answer,
+            model=answer.model or self._model,
+            logprobs=answer.logprobs or natural_logs(self._tokens),
+            ending=self._ending,
+        )
 
     def usage(self) -> Usage:
         """The counters, which come with the event that ends a stream."""
@@ -170,7 +185,9 @@ class ResponseReader:
 
     def text(self, told: _Event) -> _Grown:
         """More text."""
-        return self._more_text(_place(told), _word(told.delta))
+        words = _word(told.delta)
+        self._tokens += logprob_entries(told.logprobs, words)
+        return self._more_text(_place(told), words)
 
     def refusal(self, told: _Event) -> _Grown:
         """More words of refusal."""
@@ -277,6 +294,17 @@ _ENDS: Mapping[str, str] = {
     "response.completed": "completed",
     "response.incomplete": "incomplete",
 }
+_LOGPROBS_AT: Mapping[str, Path] = {
+    "response.output_text.delta": ("logprobs",),
+    "response.output_text.done": ("logprobs",),
+    "response.content_part.added": ("part", "logprobs"),
+    "response.content_part.done": ("part", "logprobs"),
+    "response.output_item.added": ("item", "content", EACH, "logprobs"),
+    "response.output_item.done": ("item", "content", EACH, "logprobs"),
+    **dict.fromkeys(_ENDS, ("response", *LOGPROBS_AT)),
+}
+"""Where events have log-probabilities."""
+
 _FAULTS = frozenset({"response.failed", "response.cancelled", "error"})
 _READERS: Mapping[str, Callable[[ResponseReader, _Event], _Grown]] = {
     "response.created": ResponseReader.begin,
