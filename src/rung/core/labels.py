@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -37,6 +38,24 @@ class Label:
     by: str | None = None
     note: str = ""
     id: int = 0
+
+
+BELIEVED = (
+    LabelSource.HUMAN,
+    LabelSource.TEST,
+    LabelSource.INBOX,
+    LabelSource.FEEDBACK,
+    LabelSource.AUDIT,
+)
+"""Whose word counts where sources differ on one answer: whoever stands first."""
+
+
+def believed(labels: Iterable[Label]) -> dict[tuple[str, int | None], Label]:
+    """One label for each answer, by request and place: of its best source, the last one."""
+    found: dict[tuple[str, int | None], Label] = {}
+    for label in sorted(labels, key=lambda label: (-BELIEVED.index(label.source), label.id)):
+        found[label.request_id, label.attempt] = label
+    return found
 
 
 class InboxState(StrEnum):

@@ -6,6 +6,9 @@ the bill equals the ledger to the last digit.
 A request that was sent again because its stream broke is one request: its newest repetition stands
 for it, with its outcome, its time and its baseline. What the others cost is spent, and wasted,
 where and when it was spent.
+
+Audits are no requests: they count in no figure of traffic. What they cost is spent, on a line of
+its own, and savings have it inside, with the request that was looked at again.
 """
 
 from __future__ import annotations
@@ -59,6 +62,21 @@ class Spend:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """What was billed beside the calls that answer requests.
+
+    ``checks_nanousd`` are the checks' own calls (a judge's), of it ``checks_wasted_nanousd`` on
+    answers that were not served. ``audited`` requests were looked at again, in ``audit_calls``.
+    """
+
+    checks_nanousd: int = 0
+    checks_wasted_nanousd: int = 0
+    audited: int = 0
+    audit_calls: int = 0
+    audits_nanousd: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Fidelity:
     """How tool calls and requests came through in a set of attempts.
 
@@ -77,7 +95,8 @@ class Fidelity:
 class Saving:
     """One baseline against the spend of those requests, and only those, for which it is known.
 
-    The spend of a request that was sent again is that of all its repetitions.
+    The spend of a request that was sent again is that of all its repetitions, and audits of it are
+    inside.
     """
 
     name: str
@@ -108,7 +127,8 @@ class RequestLine:
     since. ``escalation`` is among requests that began below the top of
     their plan. ``fallbacks`` counts calls of another tier because of an error. ``resent`` are the
     ledger's further requests, for which a repetition stands. ``ungated`` ones let bytes go that
-    nothing held back, as their stream's mode asked.
+    nothing held back, as their stream's mode asked. ``spend`` is that of their calls, ``beside``
+    what was billed beside them.
     """
 
     key: str | None
@@ -129,16 +149,30 @@ class RequestLine:
     median_seconds: float | None
     p90_seconds: float | None
     savings: tuple[Saving, ...]
+    beside: Beside = Beside()
+
+    @property
+    def spend_nanousd(self) -> int:
+        """All that was spent: calls, checks and audits."""
+        beside = self.beside.checks_nanousd + self.beside.audits_nanousd
+        return self.spend.spend_nanousd + beside
+
+    @property
+    def wasted_nanousd(self) -> int:
+        """What went into answers that were not served, with their checks."""
+        return self.spend.wasted_nanousd + self.beside.checks_wasted_nanousd
 
     @property
     def blended_nanousd(self) -> int | None:
-        """Spend of all attempts a request, to the nearest nano-dollar."""
-        return round(Fraction(self.spend.spend_nanousd, self.requests)) if self.requests else None
+        """All that was spent, a request, to the nearest nano-dollar."""
+        return round(Fraction(self.spend_nanousd, self.requests)) if self.requests else None
 
 
 @dataclass(frozen=True, slots=True)
 class TierLine:
     """The figures of the attempts at one tier, or with one model (None where none answered).
+
+    Of the calls alone: with what the bill's total has ``beside`` them, its lines add up to it.
 
     ``served`` is in requests, of all requests of the bill. ``passed`` is among the answers that a
     gate judged: no gate failed, and every required one passed.
@@ -150,6 +184,16 @@ class TierLine:
     failures: int
     served: Rate
     passed: Rate
+
+    @property
+    def spend_nanousd(self) -> int:
+        """What the calls cost."""
+        return self.spend.spend_nanousd
+
+    @property
+    def wasted_nanousd(self) -> int:
+        """What went into calls whose answers were not served."""
+        return self.spend.wasted_nanousd
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +271,9 @@ def _request_line(line: RequestLine) -> dict[str, Any]:
         "by_human": line.by_human,
         "ungated": line.ungated,
         **_spend(line.spend),
+        **_money("spend", line.spend_nanousd),
+        **_money("wasted", line.wasted_nanousd),
+        **_beside(line.beside),
         **asdict(line.fidelity),
         **_money("blended", line.blended_nanousd),
         "escalation": _rate(line.escalation),
@@ -263,6 +310,16 @@ def _spend(spend: Spend) -> dict[str, Any]:
             "reasoning": tokens.reasoning,
         },
         "estimated": _rate(spend.estimated),
+    }
+
+
+def _beside(beside: Beside) -> dict[str, Any]:
+    return {
+        **_money("checks", beside.checks_nanousd),
+        **_money("checks_wasted", beside.checks_wasted_nanousd),
+        "audited": beside.audited,
+        "audit_calls": beside.audit_calls,
+        **_money("audits", beside.audits_nanousd),
     }
 
 

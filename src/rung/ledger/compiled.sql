@@ -204,7 +204,7 @@ CREATE TABLE verdicts (
 )
  WITHOUT ROWID;
 
--- insert calibrations
+-- add to calibrations
 INSERT INTO calibrations (id, created_unix, ladder, tier, calibration_json, report_json) VALUES (:id, :created_unix, :ladder, :tier, :calibration_json, :report_json);
 
 -- insert requests
@@ -264,9 +264,16 @@ FROM closings
 WHERE closings.request_id IN (SELECT anon_1.value
 FROM json_each(:ids) AS anon_1) ORDER BY closings.request_id;
 
+-- climbs
+SELECT attempts.request_id
+FROM attempts JOIN requests ON requests.id = attempts.request_id
+WHERE attempts.position = 1 AND requests.audit_of IS NULL ORDER BY attempts.request_id DESC
+ LIMIT :limit OFFSET 0;
+
 -- newest
 SELECT requests.id
-FROM requests ORDER BY requests.started_unix DESC, requests.id DESC
+FROM requests
+WHERE requests.audit_of IS NULL ORDER BY requests.started_unix DESC, requests.id DESC
  LIMIT :limit OFFSET 0;
 
 -- ids between
@@ -282,16 +289,20 @@ WHERE requests.id < :low ORDER BY requests.id DESC
  LIMIT :limit OFFSET 0;
 
 -- inbox items
-SELECT inbox.request_id, inbox.created_unix, inbox.state
-FROM inbox ORDER BY inbox.created_unix, inbox.request_id;
+SELECT inbox.request_id, inbox.created_unix, inbox.state, requests.inbox AS asked
+FROM inbox JOIN requests ON requests.id = inbox.request_id ORDER BY inbox.created_unix, inbox.request_id;
 
 -- inbox entry
-SELECT inbox.request_id, inbox.created_unix, inbox.state, inbox.request_json, inbox.answers_json
-FROM inbox
+SELECT inbox.request_id, inbox.created_unix, inbox.state, inbox.request_json, inbox.answers_json, requests.inbox AS asked
+FROM inbox JOIN requests ON requests.id = inbox.request_id
 WHERE inbox.request_id = :id;
 
 -- close
 UPDATE inbox SET state=:to WHERE inbox.request_id = :id AND inbox.state = 'open';
+
+-- newest calibrations
+SELECT calibrations.id, calibrations.created_unix, calibrations.ladder, calibrations.tier, calibrations.calibration_json, calibrations.report_json
+FROM calibrations ORDER BY calibrations.id DESC;
 
 -- newest labels
 SELECT labels.id, labels.request_id, labels.attempt_position, labels.is_right, labels.source, labels.given_by, labels.note, labels.created_unix

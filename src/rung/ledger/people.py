@@ -12,10 +12,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from rung.core.errors import RequestError
-from rung.core.labels import Closing, Label, LabelSource
+from rung.core.labels import Closing, InboxState, Label, LabelSource
+from rung.core.outcome import Outcome
 from rung.ledger import reading
-from rung.ledger.codec import clean
-from rung.ledger.reading import sql
+from rung.ledger.codec import clean, inbox_row
+from rung.ledger.reading import AUDIT, sql
 from rung.ledger.stored import StoredOutcome
 
 
@@ -46,6 +47,30 @@ def add_label(connection: sqlite3.Connection, given: Label) -> tuple[Label, bool
         if before == same:
             return before, False
     return _added(connection, wanted), True
+
+
+def queue_audit(connection: sqlite3.Connection, outcome: Outcome) -> None:
+    """Put a request that was served where a human can read and label it."""
+    connection.execute(sql("insert inbox"), dict(inbox_row(outcome)))
+
+
+def label_by_hand(connection: sqlite3.Connection, given: Label) -> tuple[Label, bool]:
+    """Store what a person says, as `add_label`.
+
+    Where an audit has asked for it, the label is that audit's: its answer was drawn, not chosen.
+    The entry is closed once the answer that was served has its label.
+    """
+    found = reading.exact(connection, given.request_id)
+    entry = reading.inbox_entry(connection, found)
+    if entry is None or entry.item.kind != AUDIT or entry.item.state != InboxState.OPEN:
+        return add_label(connection, given)
+    said = replace(given, source=LabelSource.AUDIT, by=given.by or "human")
+    stored, new = add_label(connection, said)
+    if stored.attempt == found.served:
+        note = f"labelled {'right' if stored.right else 'wrong'}"
+        about = (found.request.id, InboxState.DISMISSED, stored.created_unix)
+        close_entry(connection, Closing(*about, by=stored.by, note=note), ())
+    return stored, new
 
 
 def close_entry(connection: sqlite3.Connection, closing: Closing, labels: Sequence[Label]) -> None:

@@ -23,14 +23,22 @@ NEAR: Final = 3
 LONGEST_ID: Final = 200
 _HIGHEST = "\U0010ffff"
 
+QUESTION: Final = "question"
+AUDIT: Final = "audit"
+
 
 @dataclass(frozen=True, slots=True)
 class InboxItem:
-    """A request that waits, or waited, for a human. ``state``: open, answered or dismissed."""
+    """A request that waits, or waited, for a human. ``state``: open, answered or dismissed.
+
+    ``kind`` is "question" where no tier passed and an answer is asked for, "audit" where one was
+    served and a human is asked whether it was right.
+    """
 
     request_id: str
     created_unix: float
     state: str
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,11 @@ def recent(connection: sqlite3.Connection, limit: int) -> list[StoredOutcome]:
     return _load(connection, _ids(connection, "newest", limit=max(limit, 0)))
 
 
+def climbs(connection: sqlite3.Connection, limit: int) -> list[StoredOutcome]:
+    """The newest requests of more than one call, newest first."""
+    return _load(connection, _ids(connection, "climbs", limit=max(limit, 0)))
+
+
 def inbox_items(connection: sqlite3.Connection) -> list[InboxItem]:
     """All that was ever queued for a human, oldest first."""
     rows = connection.execute(sql("inbox items"))
@@ -116,7 +129,8 @@ def newest_labels(connection: sqlite3.Connection, limit: int) -> list[Label]:
 
 
 def _item(row: sqlite3.Row) -> InboxItem:
-    return InboxItem(row["request_id"], row["created_unix"], row["state"])
+    kind = QUESTION if row["asked"] else AUDIT
+    return InboxItem(row["request_id"], row["created_unix"], row["state"], kind)
 
 
 @lru_cache

@@ -34,6 +34,7 @@ from rung.core.labels import InboxState
 from rung.ledger.tables import (
     attempts,
     baselines,
+    calibrations,
     closings,
     inbox,
     labels,
@@ -44,7 +45,7 @@ from rung.ledger.tables import (
 
 _DIALECT = sqlite.dialect(paramstyle="named")
 
-_SAID = (labels, closings)
+_SAID = (labels, closings, calibrations)
 
 
 def compiled(statement: ClauseElement | ExecutableDDLElement) -> str:
@@ -93,7 +94,9 @@ def _chosen(table: Table, key: Column[str]) -> ClauseElement:
 
 def _lists() -> dict[str, ClauseElement | ExecutableDDLElement]:
     ids = select(requests.c.id)
-    newest = ids.order_by(requests.c.started_unix.desc(), requests.c.id.desc())
+    newest = ids.where(requests.c.audit_of.is_(None)).order_by(
+        requests.c.started_unix.desc(), requests.c.id.desc()
+    )
     low: BindParameter[str] = bindparam("low")
     high: BindParameter[str] = bindparam("high")
     limit: BindParameter[int] = bindparam("limit")
@@ -101,14 +104,22 @@ def _lists() -> dict[str, ClauseElement | ExecutableDDLElement]:
     before = ids.where(requests.c.id < low).order_by(requests.c.id.desc())
     # Spelt out, because SQLite's dialect otherwise binds an offset of its own.
     start = literal_column("0", Integer)
-    items = select(inbox.c.request_id, inbox.c.created_unix, inbox.c.state)
-    entry = select(inbox).where(inbox.c.request_id == bindparam("id"))
+    asked = requests.c.inbox.label("asked")
+    waiting = inbox.join(requests)
+    items = select(inbox.c.request_id, inbox.c.created_unix, inbox.c.state, asked)
+    entry = select(inbox, asked).where(inbox.c.request_id == bindparam("id"))
+    second = attempts.c.position == literal_column("1", Integer)
+    climbs = select(attempts.c.request_id).join(requests)
+    climbs = climbs.where(second, requests.c.audit_of.is_(None))
     return {
+        "climbs": climbs.order_by(attempts.c.request_id.desc()).limit(limit).offset(start),
         "newest": newest.limit(limit).offset(start),
         "ids between": within.order_by(requests.c.id).limit(limit).offset(start),
         "ids before": before.limit(limit).offset(start),
-        "inbox items": items.order_by(inbox.c.created_unix, inbox.c.request_id),
-        "inbox entry": entry,
+        "inbox items": items.select_from(waiting).order_by(
+            inbox.c.created_unix, inbox.c.request_id
+        ),
+        "inbox entry": entry.select_from(waiting),
     }
 
 
@@ -119,6 +130,7 @@ def _of_people() -> dict[str, ClauseElement | ExecutableDDLElement]:
     closed = update(inbox).where(inbox.c.request_id == bindparam("id"), still_open)
     return {
         "close": closed.values(state=bindparam("to")),
+        "newest calibrations": select(calibrations).order_by(calibrations.c.id.desc()),
         "newest labels": select(labels).order_by(labels.c.id.desc()).limit(limit).offset(start),
     }
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from rung.core.calibration import Calibration
 from rung.core.errors import RequestError
 from rung.core.labels import Closing, Label
 from rung.core.outcome import Outcome
-from rung.ledger import people, reading
+from rung.core.plan import Plan
+from rung.core.types import History
+from rung.ledger import calibrations, people, reading
+from rung.ledger.calibrations import Key, Labels, StoredCalibration
 from rung.ledger.reading import InboxEntry, InboxItem
 from rung.ledger.schema import connect, explained, prepare, transaction
 from rung.ledger.stored import StoredOutcome
@@ -59,6 +63,36 @@ class Ledger:
         with self.reading() as connection:
             return reading.recent(connection, limit)
 
+    def climbs(self, limit: int) -> list[tuple[Plan, History]]:
+        """Plans and histories of the newest requests of more than one call, newest first."""
+        with self.reading() as connection:
+            return [(one.plan, one.history) for one in reading.climbs(connection, limit)]
+
+    def newest_calibrations(self) -> dict[tuple[str, str], Calibration]:
+        """Those in force, by ladder and tier."""
+        with self.reading() as connection:
+            return calibrations.newest(connection)
+
+    def calibrations_in_force(self) -> list[StoredCalibration]:
+        """The same with when they were stored and by what; see `calibrations.in_force`."""
+        with self.reading() as connection:
+            return calibrations.in_force(connection)
+
+    def add_calibrations(
+        self,
+        made: Mapping[Key, Calibration | None],
+        reports: Mapping[Key, Mapping[str, Any]],
+        now: float,
+    ) -> None:
+        """Put calibrations in force; see `calibrations.add`."""
+        with self._writing() as connection:
+            calibrations.add(connection, made, reports, now)
+
+    def labels_for_calibration(self, ladder: str | None, since_unix: float | None) -> Labels:
+        """What calibrations are fitted on; see `calibrations.labels`."""
+        with self.reading() as connection:
+            return calibrations.labels(connection, ladder, since_unix)
+
     def inbox_items(self) -> list[InboxItem]:
         """What was queued for a human, oldest first."""
         with self.reading() as connection:
@@ -80,6 +114,16 @@ class Ledger:
         """Store a label; see `people.add_label`."""
         with self._writing() as connection:
             return people.add_label(connection, given)
+
+    def queue_audit(self, outcome: Outcome) -> None:
+        """Ask a human whether a served answer was right; see `people.queue_audit`."""
+        with self._writing() as connection:
+            people.queue_audit(connection, outcome)
+
+    def label_by_hand(self, given: Label) -> tuple[Label, bool]:
+        """Store what a person says; see `people.label_by_hand`."""
+        with self._writing() as connection:
+            return people.label_by_hand(connection, given)
 
     def newest_labels(self, limit: int = 20) -> list[Label]:
         """The labels given last, newest first."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from rung.core.comparing import HASH_PREFIX
 from rung.core.engine import Accept, Exhausted, Exhaustion
 from rung.core.labels import Closing, InboxState, Label, LabelSource
 from rung.core.parts import ToolCall
@@ -28,7 +29,7 @@ from rung.core.types import (
     UsageSource,
 )
 from rung.core.verdicts import Status, Trust, Verdict
-from rung.ledger.codec import HASH_PREFIX, Row, ToolName
+from rung.ledger.codec import Row, ToolName
 
 _plans = msgspec.json.Decoder(Plan)
 _prices = msgspec.json.Decoder(Price)

@@ -1,0 +1,162 @@
+"""The statements under the bill: what is counted and summed, before it is grouped by anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Select, String, and_, bindparam, case, column, func, or_, select
+from sqlalchemy.sql.elements import ColumnElement
+
+from rung.core.labels import InboxState
+from rung.core.plan import TOOL_CALLS
+from rung.core.types import UsageSource
+from rung.core.verdicts import Status
+from rung.ledger.codec import NO_LOSSES
+from rung.ledger.tables import attempts, closings, requests, verdicts
+
+Query = Select[*tuple[Any, ...]]
+
+_r, _a, _v = requests.c, attempts.c, verdicts.c
+
+REPLACED = "replaced"
+"""The parameter that says which request stands for which, as a JSON object."""
+
+_replaced = (
+    func.json_each(bindparam(REPLACED))
+    .table_valued(column("key", String), column("value", String))
+    .alias("replaced")
+)
+_resent = _r.id.in_(select(_replaced.c.key))
+TRAFFIC, _audit = _r.audit_of.is_(None), _r.audit_of.is_not(None)
+STANDS = and_(TRAFFIC, _r.id.not_in(select(_replaced.c.key)))
+
+_by_human = select(closings.c.request_id).where(closings.c.state == InboxState.ANSWERED.value)
+
+_served = and_(STANDS, _a.position == _r.served_attempt)
+_counted = _a.usage_source != UsageSource.NONE.value
+_joined = attempts.join(requests, _a.request_id == _r.id)
+
+
+def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
+
+
+def total_of(
+    amount: ColumnElement[Any], where: ColumnElement[bool] | None = None
+) -> ColumnElement[Any]:
+    """The sum of an amount, 0 of nothing."""
+    counted = amount if where is None else case((where, amount), else_=0)
+    return func.coalesce(func.sum(counted), 0)
+
+
+_wasted = or_(_resent, _r.served_attempt.is_(None), _a.position != _r.served_attempt)
+_SPEND = (
+    func.count().label("attempts"),
+    total_of(_a.cost_nanousd).label("spend"),
+    total_of(_a.cost_nanousd, _wasted).label("wasted"),
+    total_of(_a.ended_at - _a.started_at, _wasted).label("wasted_seconds"),
+    total_of(_a.input_tokens).label("input"),
+    total_of(_a.output_tokens).label("output"),
+    total_of(_a.cache_read_tokens).label("cache_read"),
+    total_of(_a.cache_write_tokens).label("cache_write"),
+    total_of(_a.reasoning_tokens).label("reasoning"),
+    _count(_a.usage_source == UsageSource.ESTIMATED.value).label("estimated"),
+    _count(_counted).label("counted"),
+    _count(_a.tool_calls > 0).label("tool_answers"),
+    _count(_a.salvaged.is_not(None)).label("salvaged"),
+    _count(_a.losses_json != NO_LOSSES).label("lossy"),
+)
+
+
+def counted_requests() -> Query:
+    """How requests ended. Over audits too, which count as nothing."""
+    answered = and_(STANDS, _r.served_attempt.is_not(None))
+    counted: Query = select(
+        _count(STANDS).label("requests"),
+        _count(_resent).label("resent"),
+        _count(answered).label("answered"),
+        _count(and_(answered, _r.verified.is_(True))).label("verified"),
+        _count(and_(answered, _r.verified.is_(False))).label("flagged"),
+        _count(and_(STANDS, _r.decision == "exhausted")).label("exhausted"),
+        _count(and_(STANDS, _r.inbox)).label("inbox"),
+        _count(and_(STANDS, _r.id.in_(_by_human))).label("by_human"),
+        _count(and_(STANDS, _r.ungated)).label("ungated"),
+    )
+    return counted.select_from(requests)
+
+
+def spent_on_replaced() -> Query:
+    """What the requests cost for which another one stands, by that other one's id."""
+    stand_in = _replaced.c.value.label("request_id")
+    summed: Query = select(stand_in, func.sum(_r.cost_nanousd).label("cost"))
+    paid = requests.join(_replaced, _replaced.c.key == _r.id)
+    return summed.select_from(paid).group_by(_replaced.c.value)
+
+
+def spent_on_audits() -> Query:
+    """What audits cost, by the id of the request that stands for the audited one."""
+    stand_in = func.coalesce(_replaced.c.value, _r.audit_of)
+    summed: Query = select(stand_in.label("request_id"), func.sum(_r.cost_nanousd).label("cost"))
+    found = requests.outerjoin(_replaced, _replaced.c.key == _r.audit_of)
+    return summed.select_from(found).where(_audit).group_by(stand_in)
+
+
+def counted_attempts() -> Query:
+    """What calls came to, beside what they cost."""
+    return spent().add_columns(
+        _count(_a.answer_sha256.is_(None)).label("failures"),
+        _count(_served).label("served"),
+        _count(_a.gates == "passed").label("passed"),
+        _count(_a.gates.is_not(None)).label("judged"),
+    )
+
+
+def spent() -> Query:
+    """What calls cost."""
+    return select(*_SPEND).select_from(_joined)
+
+
+def climbed() -> Query:
+    """Of the requests that began below the top of their plan, those that escalated."""
+    below = and_(_a.position == 0, _a.step < _r.steps - 1)
+    chosen: Query = select(func.count().label("trials"), _count(_r.escalated).label("hits"))
+    return chosen.select_from(_joined).where(below, STANDS)
+
+
+def fell() -> Query:
+    """Calls of another tier directly after one that gave no answer."""
+    later = attempts.alias()
+    following = and_(later.c.request_id == _a.request_id, later.c.position == _a.position + 1)
+    moved = and_(_a.answer_sha256.is_(None), later.c.tier != _a.tier)
+    chosen: Query = select(func.count().label("fallbacks"))
+    return chosen.select_from(_joined.join(later, following)).where(moved)
+
+
+def refused() -> Query:
+    """Answers whose tool calls the gate on them rejected."""
+    about = and_(_v.request_id == _a.request_id, _v.attempt_position == _a.position)
+    failed = and_(_v.verifier == TOOL_CALLS, _v.status == Status.FAILED.value)
+    chosen: Query = select(func.count().label("tool_failures"))
+    return chosen.select_from(_joined.join(verdicts, about)).where(failed)
+
+
+def checks() -> Query:
+    """What checks were billed themselves."""
+    about = and_(_v.request_id == _a.request_id, _v.attempt_position == _a.position)
+    summed: Query = select(
+        total_of(_v.cost_nanousd).label("cost"), total_of(_v.cost_nanousd, _wasted).label("wasted")
+    )
+    return summed.select_from(_joined.join(verdicts, about)).where(_v.cost_nanousd > 0)
+
+
+def audits() -> Query:
+    """What second looks cost, and at how many requests."""
+    audited = func.count(_r.audit_of.distinct())
+    summed: Query = select(audited.label("audited"), total_of(_r.cost_nanousd).label("cost"))
+    return summed.select_from(requests).where(_audit)
+
+
+def audit_calls() -> Query:
+    """How many calls they made."""
+    counted: Query = select(func.count().label("calls"))
+    return counted.select_from(_joined).where(_audit)
