@@ -20,6 +20,7 @@ from rung.core.errors import RungError
 from rung.core.verdicts import Trust, Weight
 from rung.verifiers import workspace as workspaces
 from rung.verifiers.answer_files import Laid, LayoutError, laid_out, over, safe_path
+from rung.verifiers.answer_name import name_of
 from rung.verifiers.base import Finding, Subject, abstained, failed, shown
 from rung.verifiers.command_outcome import Expected, judged
 from rung.verifiers.command_words import argv_of, programs_of, reads_files, scripts_of, words_of
@@ -49,8 +50,9 @@ class Command:
 
     The answer is laid over a copy of ``workspace``, which is read at each check. It must not touch
     what matches ``protected``: by default what tells tools what to check, and tests that are there.
-    ``file`` is where an answer goes that names none, ``stdin`` says that answers are the command's
-    input, whole. At least ``tests`` have to run, and at most ``skipped`` may be skipped.
+    ``file`` is where an answer goes that names none, by default what `name_of` makes of it.
+    ``stdin`` says that answers are the command's input, whole. At least ``tests`` have to run, and
+    at most ``skipped`` may be skipped.
     ``seconds`` is the operator's limit; None is `SECONDS`, and then a hang proves nothing.
     """
 
@@ -95,7 +97,7 @@ class Command:
     def _prepared(self, box: CommandBox, answer: str) -> Finding | _Run:
         try:
             there = {} if self.workspace is None else workspaces.read(self.workspace)
-            laid = Laid({}, answer) if self.stdin else laid_out(answer, there, self.file)
+            laid = Laid({}, answer) if self.stdin else self._laid(answer, there)
         except LayoutError as error:
             return failed(str(error))
         except WorkspaceError as error:
@@ -103,6 +105,13 @@ class Command:
         except TooLargeError:
             return abstained("the diff is too large to be applied in time")
         return self._begun(box, there, laid)
+
+    def _laid(self, answer: str, there: dict[str, bytes]) -> Laid:
+        laid = laid_out(answer, there, self.file)
+        if laid.changes or self.file:
+            return laid
+        name = name_of(answer, self.argv, there, alone=self.workspace is None)
+        return laid_out(answer, there, name) if name else laid
 
     def _begun(self, box: CommandBox, there: dict[str, bytes], laid: Laid) -> Finding | _Run:
         if laid.whole is not None and not self.stdin and self._looks_at_files():
