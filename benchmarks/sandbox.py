@@ -1,4 +1,5 @@
-"""What a sandbox costs: a bare Python, a cold sandbox and a warm slot, run in turns.
+"""What a sandbox costs: a bare Python, a cold sandbox and a warm slot, run in turns; and a check of
+unit tests with ten calls, apart from the code and beside it.
 
 .venv/bin/python benchmarks/sandbox.py [rounds]
 """
@@ -12,12 +13,20 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+from types import SimpleNamespace
 
+from rung.boxes import CommandRoom
+from rung.core.verdicts import Status
 from rung.sandbox import PYTHON, Job, Limits, Sandbox
+from rung.verifiers.unit_tests import unit_tests
 
 PLAIN = b"print(sum(range(10)))\n"
 TESTS = b"import json, unittest\nprint(json.dumps(sum(range(10))))\n"
 SYSTEM_PYTHON = "/usr/bin/python3"
+CODE = "def add(a, b): return a + b"
+UNIT_TESTS = "from solution import add\ndef test():\n" + "".join(
+    f"    assert add({n}, 1) == {n + 1}\n" for n in range(10)
+)
 
 
 def job(code: bytes) -> Job:
@@ -46,6 +55,7 @@ def boxed(box: Sandbox, one: Job, *, warm: bool) -> Callable[[], Awaitable[None]
 async def measure(rounds: int) -> dict[str, list[float]]:
     cold = Sandbox(Limits(), python=SYSTEM_PYTHON)
     warm = Sandbox(Limits(), python=SYSTEM_PYTHON, warm=1)
+    cold.keep_warm = lambda *_: None  # type: ignore[method-assign]
     try:
         proof = await cold.prove()
         await warm.prove()
@@ -56,6 +66,10 @@ async def measure(rounds: int) -> dict[str, list[float]]:
             "bare python, unittest and json": bare(TESTS),
             "sandbox, python, unittest and json": boxed(cold, job(TESTS), warm=False),
             "warm slot, unittest and json": boxed(warm, job(TESTS), warm=True),
+            "unit tests, split, cold": judged(cold, "split"),
+            "unit tests, split, warm slots": judged(warm, "split"),
+            "unit tests, in process, cold": judged(cold, "in_process"),
+            "unit tests, in process, warm slot": judged(warm, "in_process"),
         }
         took: dict[str, list[float]] = {name: [] for name in ways}
         took["the canary"] = [proof.seconds * 1000]
@@ -72,6 +86,20 @@ async def measure(rounds: int) -> dict[str, list[float]]:
     finally:
         await cold.close()
         await warm.close()
+
+
+def judged(box: Sandbox, mode: str) -> Callable[[], Awaitable[None]]:
+    gate = unit_tests(UNIT_TESTS, mode=mode).equipped(
+        SimpleNamespace(box=CommandRoom(lambda: box))  # type: ignore[arg-type]
+    )
+    answer = SimpleNamespace(text=f"```python\n{CODE}\n```", tool_calls=())
+    subject = SimpleNamespace(answer=answer, request=SimpleNamespace(needs=()))
+
+    async def run() -> None:
+        found = await gate.check(subject)  # type: ignore[arg-type, misc]
+        assert found.status is Status.PASSED, found
+
+    return run
 
 
 def boxed_true(box: Sandbox) -> Callable[[], Awaitable[None]]:

@@ -268,10 +268,23 @@ HOST_FILES = [
     tries("read a file of the host", "refused('secret', read, bait['secret'])"),
     tries(
         "list folders of people",
-        *(
-            f"refused('{place}', os.listdir, '{place}')"
-            for place in ("/root", "/home", "/var", "/sys")
-        ),
+        """
+for place in ("/root", "/home", "/var", "/sys"):
+    held = os.listdir(place) if os.path.exists(place) else ()
+    if set(held) - set(bait["ways"].get(place, ())):
+        breach(f"{place}: {held}")
+""",
+    ),
+    tries(
+        "find more than tools beside the tools",
+        """
+for place, names in bait["ways"].items():
+    if set(os.listdir(place)) - set(names):
+        breach(f"{place}: {os.listdir(place)}")
+    refused(f"write {place}", os.mkdir, f"{place}/mine")
+    for name in ("activate", "activate.csh", "Activate.ps1", "activate.fish"):
+        refused(name, read, f"{place}/bin/{name}")
+""",
     ),
     tries("see the host's /tmp", "os.listdir('/tmp') and breach(os.listdir('/tmp'))"),
     tries(

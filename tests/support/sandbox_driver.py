@@ -22,8 +22,8 @@ from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from rung.sandbox import PYTHON, Job, Limits, Sandbox, UnavailableError, seccomp
-from rung.sandbox.host import DROPPED_ID
+from rung.sandbox import PYTHON, Job, Limits, Sandbox, UnavailableError, canary, seccomp
+from rung.sandbox.host import DROPPED_ID, own_tools
 from rung.sandbox.watch import own_bytes, usage
 from support.sandbox_attacks import ATTACKS, PRELUDE, Attack
 
@@ -61,7 +61,7 @@ class Host:
         self.hidden = self._listen(stack, socket.AF_UNIX, f"\0{self.abstract}")
         self.settings = [Path(path).read_text("utf-8") for path in SETTINGS]
 
-    def told(self) -> dict[str, object]:
+    def told(self, shown: tuple[Path, ...]) -> dict[str, object]:
         column = list(seccomp.ARCHITECTURES).index(platform.machine())
         rows = {**seccomp.DENIED, **seccomp.LOOKED_INTO, "clone3": seccomp.CLONE3}
         return {
@@ -77,6 +77,7 @@ class Host:
             "tmp": LIMITS.tmp_bytes,
             "file": LIMITS.file_bytes,
             "open": LIMITS.open_files,
+            "ways": canary.ways(shown),
             "calls": {name: row[column] for name, row in rows.items() if row[column] is not None},
         }
 
@@ -177,7 +178,7 @@ async def attempt(box: Sandbox, host: Host, attack: Attack, warm: int) -> dict[s
         Job(
             argv=(PYTHON, "main.py"),
             files={"main.py": (PRELUDE + attack.code).encode()},
-            stdin=json.dumps(host.told()).encode() + b"\n" + attack.stdin,
+            stdin=json.dumps(host.told(box._host.reads)).encode() + b"\n" + attack.stdin,
         ),
         replace(LIMITS, **attack.limits),
     )
@@ -202,7 +203,8 @@ async def main(warm: int) -> None:
     before = folders()
     with ExitStack() as stack:
         host = Host(stack)
-        box = Sandbox(LIMITS, warm=warm)
+        # Where slots are kept, jobs see rung's own tools as well, as the gateway's commands do.
+        box = Sandbox(LIMITS, warm=warm, reads=own_tools() if warm else ())
         try:
             proof = await box.prove()
             write({"checks": len(proof.checks), "held": proof.held})

@@ -2,9 +2,11 @@
 
 from rung.sandbox.box import Sandbox, Unsandboxed
 from rung.sandbox.shape import (
+    MEBIBYTE,
     PYTHON,
     Box,
     Check,
+    Dialogue,
     Ended,
     Job,
     JobError,
@@ -24,6 +26,8 @@ __all__ = [
     "Ran",
     "Ended",
     "PYTHON",
+    "MEBIBYTE",
+    "Dialogue",
     "Proof",
     "Check",
     "UnavailableError",

@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from rung.sandbox.bubble import SEARCHED
 from rung.sandbox.canary import prove
-from rung.sandbox.host import Host, Identity, examine, whom_to_become
+from rung.sandbox.host import Host, Identity, examine, reachable, whom_to_become
 from rung.sandbox.pool import Pool, order
 from rung.sandbox.running import Running
 from rung.sandbox.shape import Job, Limits, Proof, Ran, UnavailableError
 from rung.sandbox.start import Laid, start_bare, start_job, start_slot
+from rung.sandbox.talk import Talk
 from rung.sandbox.workdir import Base, lay_out
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+SLOT_CPU_SECONDS = 60.0
+"""What the kernel allows a warm slot, whose job is not known yet; rung holds each to its own."""
 
 _THREADS = 2
 _UNPROVED = "nothing has proved that this sandbox holds"
@@ -79,11 +91,31 @@ class _Workshop:
 
     async def followed(self, run: Awaitable[Ran]) -> Ran:
         """Await ``run`` so that `close` can end it."""
+        with self._following():
+            return await run
+
+    @asynccontextmanager
+    async def together(
+        self, talks: Sequence[AbstractAsyncContextManager[Talk]]
+    ) -> AsyncIterator[tuple[Talk, ...]]:
+        """Enter all of ``talks`` as one job, so that no two callers wait for each other's."""
+        async with self.room, AsyncExitStack() as stack:
+            with self._following():
+                entered = [await stack.enter_async_context(each) for each in talks]
+                try:
+                    yield tuple(entered)
+                finally:
+                    # They die together; then each is waited for.
+                    for talk in entered:
+                        talk.kill()
+
+    @contextmanager
+    def _following(self) -> Iterator[None]:
         task = asyncio.current_task()
         assert task is not None
         self._jobs.add(task)
         try:
-            return await run
+            yield
         finally:
             self._jobs.discard(task)
 
@@ -128,7 +160,10 @@ class Sandbox:
         self._reads = reads
         self._python = python
         self._shop = _Workshop(at_once, folder)
-        self._pool = Pool(warm, self.limits, self._start_slot, self._shop.clear)
+        most = max(self.limits.cpu_seconds, SLOT_CPU_SECONDS)
+        self._slots = replace(self.limits, cpu_seconds=most)
+        self._pool = self._pool_of(warm, {})
+        self._ready: dict[frozenset[str], Pool] = {}
         self._host: Host | None = None
         self._proof: Proof | None = None
 
@@ -156,19 +191,52 @@ class Sandbox:
         if self._proof is None:
             raise UnavailableError(_UNPROVED, fix="await prove() first")
         async with self._shop.room:
-            slot = self._pool.take(job, limits)
+            slot = self._slot(job, limits)
             run = self._cold(job, limits) if slot is None else self._in_slot(slot, job, limits)
             return await self._shop.followed(run)
 
+    def talk(
+        self, jobs: Sequence[tuple[Job, Limits]]
+    ) -> AbstractAsyncContextManager[tuple[Talk, ...]]:
+        """Start all of ``jobs``, to exchange frames with each; on leaving, they are killed.
+
+        Their input is what they are sent, and nothing else. Raises UnavailableError when entered.
+        """
+        if self._proof is None:
+            raise UnavailableError(_UNPROVED, fix="await prove() first")
+        return self._shop.together([self._talking(job, limits) for job, limits in jobs])
+
+    def keep_warm(self, slots: int, there: Mapping[str, bytes]) -> None:
+        """From now on, keep so many slots for jobs that bring the modules ``there``, imported."""
+        if frozenset(there) not in self._ready and self._proof is not None:
+            pool = self._ready[frozenset(there)] = self._pool_of(slots, there)
+            pool.open()
+
     async def warmed(self) -> None:
         """Return when all slots are warm."""
-        await self._pool.filled()
+        for pool in self._pools:
+            await pool.filled()
 
     async def close(self) -> None:
         """End every job, and leave nothing behind."""
         self._proof = None
-        await self._pool.close()
+        for pool in self._pools:
+            await pool.close()
+        self._ready.clear()
         await self._shop.close()
+
+    @property
+    def _pools(self) -> tuple[Pool, ...]:
+        return (*self._ready.values(), self._pool)
+
+    def _pool_of(self, warm: int, there: Mapping[str, bytes]) -> Pool:
+        start = partial(self._start_slot, there)
+        return Pool(warm, self._slots, start, self._shop.clear, there)
+
+    def _slot(self, job: Job, limits: Limits) -> Laid | None:
+        """A slot that has already imported what ``job`` brings, or any that can become it."""
+        slots = (pool.take(job, limits) for pool in self._pools)
+        return next((slot for slot in slots if slot is not None), None)
 
     async def _followed(self, job: Job, limits: Limits) -> Ran:
         return await self._shop.followed(self._cold(job, limits))
@@ -184,19 +252,37 @@ class Sandbox:
 
     async def _in_slot(self, slot: Laid, job: Job, limits: Limits) -> Ran:
         try:
-            await self._shop.blocking(lay_out, slot.work, job.files)
+            await self._shop.blocking(lay_out, slot.work, _lacking(job, slot))
             running = Running(slot.started, limits, sandboxed=True)
             return replace(await running.finish(order(job) + job.stdin), warm=True)
         finally:
             await self._shop.clear(slot)
 
-    async def _start_slot(self) -> Laid:
+    @asynccontextmanager
+    async def _talking(self, job: Job, limits: Limits) -> AsyncIterator[Talk]:
+        host, slot = self._host, self._slot(job, limits)
+        assert host is not None
+        laid = slot or await self._shop.started(start_job, host, self._base(host), job, limits)
+        try:
+            if slot is not None:
+                await self._shop.blocking(lay_out, slot.work, _lacking(job, slot))
+            running = Running(laid.started, limits, sandboxed=True)
+            async with Talk(running, b"" if slot is None else order(job)) as talk:
+                yield talk
+        finally:
+            await self._shop.clear(laid)
+
+    async def _start_slot(self, there: Mapping[str, bytes]) -> Laid:
         host = self._host
         assert host is not None
-        return await self._shop.started(start_slot, host, self._base(host), self.limits)
+        return await self._shop.started(start_slot, host, self._base(host), self._slots, there)
 
     def _base(self, host: Host) -> Path:
         return self._shop.base(shared=host.identity.user is not None)
+
+
+def _lacking(job: Job, slot: Laid) -> dict[str, bytes]:
+    return {path: content for path, content in job.files.items() if path not in slot.there}
 
 
 class Unsandboxed:
@@ -217,7 +303,8 @@ class Unsandboxed:
         folder: Path | None = None,
     ) -> None:
         self.limits = limits or Limits()
-        self._python = python or sys.executable
+        self._asked = python
+        self._python = sys.executable
         self._shop = _Workshop(at_once, folder)
         self._identity = Identity()
         self._shell: str | None = None
@@ -225,6 +312,7 @@ class Unsandboxed:
     async def prove(self) -> Proof:
         """There is nothing to prove, and the proof says so."""
         self._identity = await self._shop.blocking(whom_to_become)
+        self._python = self._asked or self._reachable_python()
         self._shell = shutil.which("sh", path=SEARCHED)
         if self._shell is None:
             raise UnavailableError("there is no POSIX shell", fix="run rung on Linux or macOS")
@@ -239,12 +327,46 @@ class Unsandboxed:
     async def close(self) -> None:
         await self._shop.close()
 
+    def talk(
+        self, jobs: Sequence[tuple[Job, Limits]]
+    ) -> AbstractAsyncContextManager[tuple[Talk, ...]]:
+        """As that of `Sandbox`."""
+        if self._shell is None:
+            raise UnavailableError(_UNPROVED, fix="await prove() first")
+        return self._shop.together([self._talking(job, limits) for job, limits in jobs])
+
+    def keep_warm(self, slots: int, there: Mapping[str, bytes]) -> None:
+        """There are no slots."""
+
+    def _reachable_python(self) -> str:
+        """Rung's own, unless the user that jobs run as cannot reach it."""
+        tried = (sys.executable, os.path.realpath(sys.executable), "/usr/bin/python3")
+        user = self._identity.user
+        for each in map(Path, tried):
+            if reachable(each.parent, user) and reachable(each.resolve(), user):
+                return str(each)
+        return sys.executable
+
     async def _run(self, shell: str, job: Job, limits: Limits) -> Ran:
+        async with self._laid(shell, job, limits) as laid:
+            return await Running(laid.started, limits, sandboxed=False).finish(job.stdin)
+
+    @asynccontextmanager
+    async def _talking(self, job: Job, limits: Limits) -> AsyncIterator[Talk]:
+        assert self._shell is not None
+        async with (
+            self._laid(self._shell, job, limits) as laid,
+            Talk(Running(laid.started, limits, sandboxed=False)) as talk,
+        ):
+            yield talk
+
+    @asynccontextmanager
+    async def _laid(self, shell: str, job: Job, limits: Limits) -> AsyncIterator[Laid]:
         base = self._shop.base(shared=self._identity.user is not None)
         laid = await self._shop.started(
             start_bare, shell, self._identity, base, job, limits, self._python
         )
         try:
-            return await Running(laid.started, limits, sandboxed=False).finish(job.stdin)
+            yield laid
         finally:
             await self._shop.clear(laid)

@@ -7,8 +7,8 @@ work folder. There is no network, no host file, no right, no way to another name
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rung.sandbox.shape import Limits
@@ -86,13 +86,18 @@ class Descriptors:
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """What differs between jobs: limits, environment, the work folder and other folders to read."""
+    """What differs between jobs: limits, environment, the work folder and other folders to read.
+
+    ``source`` tells where the host has what jobs see at a place; ``emptied`` files are shown empty.
+    """
 
     limits: Limits
     work: Path
     reads: tuple[Path, ...]
     environment: Mapping[str, str]
     writable: bool = False
+    emptied: tuple[Path, ...] = ()
+    source: Callable[[Path], Path] = field(default=lambda place: place)
 
 
 def command(programs: Programs, descriptors: Descriptors, inside: Inside) -> list[str]:
@@ -104,7 +109,7 @@ def command(programs: Programs, descriptors: Descriptors, inside: Inside) -> lis
         *_system(),
         *_kernel_files(descriptors),
         *_tmpfs("/tmp", inside.limits.tmp_bytes),  # noqa: S108 - the sandbox's own
-        *_shown(inside.reads),
+        *_shown(inside),
         *_work_folder(inside),
         *("--seccomp", str(descriptors.seccomp), "--json-status-fd", str(descriptors.status)),
         *("--remount-ro", "/dev", "--remount-ro", "/", "--"),
@@ -141,9 +146,14 @@ def _system() -> list[str]:
     return words
 
 
-def _shown(reads: tuple[Path, ...]) -> list[str]:
+def _shown(inside: Inside) -> list[str]:
     """After the tmpfs, which would cover what is below /tmp."""
-    return [word for read in reads for word in ("--ro-bind", str(read), str(read))]
+    words: list[str] = []
+    for read in inside.reads:
+        words += ["--ro-bind", str(inside.source(read)), str(read)]
+    for path in inside.emptied:
+        words += ["--ro-bind", "/dev/null", str(path)]
+    return words
 
 
 def _kernel_files(descriptors: Descriptors) -> list[str]:

@@ -59,6 +59,7 @@ async def prove(run: Run, host: Host) -> Proof:
 
 async def _battery(run: Run, reads: tuple[Path, ...]) -> list[Check]:
     with _bait() as told:
+        told["ways"] = ways(reads)
         told["folders"] = [
             folder for folder in _FOLDERS if not any(read.is_relative_to(folder) for read in reads)
         ]
@@ -82,6 +83,16 @@ async def _battery(run: Run, reads: tuple[Path, ...]) -> list[Check]:
                 fix="see that the system's python3 works, then run `rung doctor`",
             )
         return checks
+
+
+def ways(reads: tuple[Path, ...]) -> dict[str, list[str]]:
+    """What each folder on the way to what is shown must hold, and nothing else."""
+    names: dict[Path, set[str]] = {}
+    for read in reads:
+        if not any(read.is_relative_to(other) for other in reads if other != read):
+            for step, above in zip((read, *read.parents), read.parents, strict=False):
+                names.setdefault(above, set()).add(step.name)
+    return {str(folder): sorted(held) for folder, held in names.items() if folder.name}
 
 
 async def _flood(run: Run) -> list[Check]:

@@ -5,7 +5,6 @@ Every question has an answer or raises UnavailableError with the fix; nothing is
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pwd
 import re
@@ -13,10 +12,12 @@ import shutil
 import stat
 import subprocess
 import sys
-from dataclasses import dataclass
+import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from rung.sandbox import seccomp
+from rung.sandbox import seccomp, tools
+from rung.sandbox.bridge import Bridge
 from rung.sandbox.bubble import SEARCHED, Programs
 from rung.sandbox.shape import UnavailableError
 
@@ -44,7 +45,11 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What sandboxes on this machine are made with. ``reads`` are shown to every job."""
+    """What sandboxes on this machine are made with.
+
+    ``reads`` are shown to every job, over ``bridge`` where only root reaches them; ``emptied`` are
+    files below them that jobs find empty.
+    """
 
     programs: Programs
     identity: Identity
@@ -52,6 +57,8 @@ class Host:
     python: str
     reads: tuple[Path, ...]
     version: str
+    emptied: tuple[Path, ...] = ()
+    bridge: Bridge = field(default_factory=Bridge)
 
 
 def examine(python: str | None, reads: tuple[Path, ...]) -> Host:
@@ -69,15 +76,30 @@ def examine(python: str | None, reads: tuple[Path, ...]) -> Host:
         )
     programs = _programs()
     identity = whom_to_become()
-    found, prefixes = _python(python, identity)
+    found, parts = _python(python, identity)
+    named = tuple(part for folder in reads for part in tools.parts_of(Path.cwd() / folder))
+    shown = tuple(dict.fromkeys((*parts, *named)))
     return Host(
         programs=programs,
         identity=identity,
         filter=program,
         python=found,
-        reads=tuple(dict.fromkeys((*prefixes, *map(_readable, reads)))),
+        reads=shown,
         version=_version(programs.bwrap),
+        emptied=tools.emptied(shown),
+        bridge=_bridge(shown, identity),
     )
+
+
+def own_tools() -> tuple[Path, ...]:
+    """The Python environment that rung runs in, where jobs can be shown it. Blocks."""
+    folder = tools.own_environment()
+    try:
+        parts = tools.parts_of(folder)
+        _bridge(parts, whom_to_become())
+    except UnavailableError:
+        return ()
+    return (folder,) if parts else ()
 
 
 def whom_to_become() -> Identity:
@@ -157,36 +179,58 @@ def _python(asked: str | None, identity: Identity) -> tuple[str, tuple[Path, ...
 
 
 def _needed_by(python: Path) -> tuple[Path, ...]:
-    """The interpreter's own folder, and the one it was made from if it is a virtual environment."""
-    homes = [python.parent.parent, python.resolve().parent.parent]
-    return tuple(
-        _readable(home) for home in dict.fromkeys(homes) if not home.is_relative_to("/usr")
+    """The programs and packages of the interpreter, and of what it was made from."""
+    return tuple(part for home in tools.homes(python) for part in tools.parts_of_home(home))
+
+
+def _bridge(shown: tuple[Path, ...], identity: Identity) -> Bridge:
+    """The way to what the jobs' user cannot walk to. Raises UnavailableError if there is none."""
+    missing = next((place for place in shown if not place.exists()), None)
+    if missing is not None:
+        said = f"{missing}, which jobs are to be shown, is not there"
+        raise UnavailableError(said, fix="correct the path")
+    closed = [place for place in shown if not reachable(place, identity.user)]
+    if not closed or identity.user is None:
+        if closed:
+            said = f"{closed[0]}, which jobs are to be shown, cannot be read"
+            raise UnavailableError(said, fix="let rung's user read it")
+        return Bridge()
+    shut = next((place for place in closed if not _open_itself(place)), None)
+    if shut is not None:
+        said = f"{shut} is closed to the user that jobs run as"
+        raise UnavailableError(said, fix=f"chmod o+rx {shut}, or run rung as a user of its own")
+    bridge = Bridge(
+        unshare=find("unshare"),
+        shell=find("sh"),
+        mount=find("mount"),
+        bare=find("env"),
+        become=find("setpriv"),
+        user=identity.user,
+        places=tuple(closed),
+    )
+    with tempfile.TemporaryDirectory(prefix="rung-bridge-") as base:
+        if bridge.holds(Path(base), find("true")):
+            return bridge
+    raise UnavailableError(
+        f"{closed[0]} cannot be reached by user {identity.user}, whom jobs run as",
+        fix="install the tool where all users can read it, or run rung as a user of its own",
     )
 
 
-_MORE_THAN_PROGRAMS = ("/", "/etc", "/home", "/proc", "/root", "/run", "/sys", "/tmp", "/var")  # noqa: S108
-
-
-def _readable(folder: Path) -> Path:
-    """Refuse to show what holds more than programs."""
-    folder = Path.cwd() / folder
-    kept = set(map(Path, _MORE_THAN_PROGRAMS))
-    with contextlib.suppress(KeyError):
-        kept.add(Path(pwd.getpwuid(os.getuid()).pw_dir))
-    if ".." in folder.parts or not kept.isdisjoint((folder, folder.resolve())):
-        raise UnavailableError(
-            f"{folder} cannot be shown to jobs: it holds more than programs",
-            fix="name a folder below it",
-        )
-    return folder
+def _open_itself(place: Path) -> bool:
+    """Whether everybody may read what is at ``place``, once there."""
+    mode = place.stat().st_mode
+    wanted = stat.S_IROTH | (stat.S_IXOTH if stat.S_ISDIR(mode) else 0)
+    return mode & wanted == wanted
 
 
 def reachable(place: Path, user: int | None) -> bool:
     """Whether ``user``, who owns nothing and is in no group, can read ``place``."""
     if user is None:
-        return os.access(place, os.R_OK | os.X_OK)
+        return os.access(place, os.R_OK | (os.X_OK if place.is_dir() else 0))
     try:
         steps = [step.stat().st_mode for step in (place, *place.resolve().parents)]
     except OSError:
         return False
-    return all(mode & stat.S_IXOTH for mode in steps) and bool(steps[0] & stat.S_IROTH)
+    passed = steps if stat.S_ISDIR(steps[0]) or steps[0] & stat.S_IXOTH else steps[1:]
+    return all(mode & stat.S_IXOTH for mode in passed) and bool(steps[0] & stat.S_IROTH)

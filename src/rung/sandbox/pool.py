@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from rung.sandbox.bubble import WORK
@@ -24,11 +24,17 @@ Clear = Callable[[Laid], Awaitable[None]]
 
 
 class Pool:
-    """Keeps ``warm`` slots ready for jobs with ``limits``; refills one by one, on its own."""
+    """Keeps ``warm`` slots ready for jobs with ``limits``; refills one by one, on its own.
 
-    def __init__(self, warm: int, limits: Limits, start: Start, clear: Clear) -> None:
+    All of them find the files ``there``, so they can become jobs that bring these.
+    """
+
+    def __init__(
+        self, warm: int, limits: Limits, start: Start, clear: Clear, there: Mapping[str, bytes]
+    ) -> None:
         self._warm = warm
         self._limits = limits
+        self._there = there
         self._start = start
         self._clear = clear
         self._ready: deque[Laid] = deque()
@@ -61,7 +67,8 @@ class Pool:
 
     def take(self, job: Job, limits: Limits) -> Laid | None:
         """A warm slot that can run ``job`` within ``limits``, if there is one."""
-        if not (suits(job) and alike(limits, self._limits)):
+        brings = self._there.items() <= job.files.items()
+        if not (brings and suits(job) and alike(limits, self._limits)):
             return None
         while self._ready:
             slot = self._ready.popleft()

@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rung.sandbox.shape import Ended, Limits, Ran, UnavailableError
@@ -94,9 +95,10 @@ class Started:
 
 @dataclass(slots=True)
 class _Output:
-    """Both streams, up to a number of bytes together."""
+    """Both streams, up to a number of bytes together. What is heard at once is not kept."""
 
     room: int
+    heard: dict[int, Callable[[bytes], None]] = field(default_factory=dict)
     chunks: dict[int, list[bytes]] = field(default_factory=dict)
     truncated: bool = False
 
@@ -104,7 +106,9 @@ class _Output:
         kept = chunk[: self.room]
         self.room -= len(kept)
         self.truncated = self.truncated or len(kept) < len(chunk)
-        if kept:
+        if stream in self.heard:
+            self.heard[stream](kept)
+        elif kept:
             self.chunks.setdefault(stream, []).append(kept)
 
     def of(self, stream: int) -> bytes:
@@ -117,7 +121,7 @@ class Running:
     def __init__(self, started: Started, limits: Limits, *, sandboxed: bool) -> None:
         self._started = started
         self._limits = limits
-        self._sandboxed = sandboxed
+        self.sandboxed = sandboxed
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[Ended] = self._loop.create_future()
         self._drained = asyncio.Event()
@@ -130,42 +134,66 @@ class Running:
         self._stdin, self._stdout, self._stderr = popen.stdin, popen.stdout, popen.stderr
         self._reading = {self._stdout.fileno(), self._stderr.fileno()}
         self._pidfd: int | None = None
+        self._unsent = bytearray()
+        self._more = False
 
     async def finish(self, stdin: bytes) -> Ran:
         """Feed it, and return when it has ended or was ended. Cancelled, it is killed.
 
         Raises UnavailableError if bubblewrap failed before there was a job.
         """
+        self._unsent += stdin
+        return await self._followed()
+
+    async def converse(self, hear: Callable[[bytes], None]) -> Ran:
+        """As `finish`, but its input stays open for `say`, and ``hear`` gets what it writes."""
+        self._more = True
+        self._output.heard[self._stdout.fileno()] = hear
+        return await self._followed()
+
+    def say(self, words: bytes) -> None:
+        """Feed it more. What it does not read is kept until it has ended."""
+        self._unsent += words
+        if self._more:
+            self._write()
+
+    def end(self, why: Ended) -> None:
+        """Let it be killed, for this reason unless it has ended already."""
+        if not self._ended.done():
+            self._ended.set_result(why)
+
+    async def _followed(self) -> Ran:
         began = self._loop.time()
-        timer = self._loop.call_later(self._limits.wall_seconds, self._end, Ended.WALL)
+        timer = self._loop.call_later(self._limits.wall_seconds, self.end, Ended.WALL)
         looking = asyncio.create_task(self._look())
         try:
-            self._attach(stdin)
+            self._attach()
             ended = await self._ended
             seconds = self._loop.time() - began
             if ended is not Ended.EXIT:
-                self._kill()
+                self.kill()
             await _within(self._dead, DEATH_SECONDS)
             await _within(self._drained, LAST_OUTPUT_SECONDS)
         finally:
             timer.cancel()
             looking.cancel()
-            self._kill()
+            self.kill()
             self._detach()
         return self._account(ended, seconds)
 
-    def _attach(self, stdin: bytes) -> None:
+    def _attach(self) -> None:
         for pipe in (self._stdin, self._stdout, self._stderr):
             os.set_blocking(pipe.fileno(), False)
         for stream in tuple(self._reading):
             self._loop.add_reader(stream, self._read, stream)
-        self._write(memoryview(stdin))
+        self._write()
         # Absent outside Linux, and in a process that may open no more files: `_look` asks as well.
         with contextlib.suppress(AttributeError, OSError):
             self._pidfd = os.pidfd_open(self._started.popen.pid)
             self._loop.add_reader(self._pidfd, self._ask_whether_dead)
 
     def _detach(self) -> None:
+        self._more = False
         for stream in tuple(self._reading):
             self._loop.remove_reader(stream)
         if not self._stdin.closed:
@@ -175,12 +203,9 @@ class Running:
             os.close(self._pidfd)
             self._pidfd = None
 
-    def _end(self, why: Ended) -> None:
-        if not self._ended.done():
-            self._ended.set_result(why)
-
-    def _kill(self) -> None:
-        if self._sandboxed:
+    def kill(self) -> None:
+        """End it with all that belongs to it. Returns at once."""
+        if self.sandboxed:
             self._started.kill()
         else:
             self._started.kill_tree()
@@ -198,7 +223,7 @@ class Running:
                 return
             self._output.add(stream, chunk)
             if self._output.truncated:
-                self._end(Ended.OUTPUT)
+                self.end(Ended.OUTPUT)
                 self._stop_reading(stream)
                 return
 
@@ -208,19 +233,20 @@ class Running:
         if not self._reading:
             self._drained.set()
 
-    def _write(self, rest: memoryview) -> None:
+    def _write(self) -> None:
         descriptor = self._stdin.fileno()
         try:
-            rest = rest[os.write(descriptor, rest[:_READ_BYTES]) :] if rest else rest
+            del self._unsent[: os.write(descriptor, self._unsent[:_READ_BYTES])]
         except BlockingIOError:
             pass
         except BrokenPipeError:
             # A job that does not read what it is given is none the worse for it.
-            rest = memoryview(b"")
+            self._unsent.clear()
+            self._more = False
         self._loop.remove_writer(descriptor)
-        if rest:
-            self._loop.add_writer(descriptor, self._write, rest)
-        else:
+        if self._unsent:
+            self._loop.add_writer(descriptor, self._write)
+        elif not self._more:
             self._stdin.close()
 
     def _ask_whether_dead(self) -> None:
@@ -228,7 +254,7 @@ class Running:
             if self._pidfd is not None:
                 self._loop.remove_reader(self._pidfd)
             self._dead.set()
-            self._end(Ended.EXIT)
+            self.end(Ended.EXIT)
 
     async def _look(self) -> None:
         used = usage(self._started.popen.pid)
@@ -239,10 +265,10 @@ class Running:
             self._ask_whether_dead()
             used = usage(self._started.popen.pid)
             why = broken(used, self._limits, before)
-            if why is None and self._sandboxed:
+            if why is None and self.sandboxed:
                 why = self._storage()
             if why is not None:
-                self._end(why)
+                self.end(why)
 
     def _storage(self) -> Ended | None:
         first = _FIRST_PROCESS.search(self._started.read_status())
@@ -263,7 +289,7 @@ class Running:
             seconds=seconds,
             ended_by=ended,
             truncated=self._output.truncated,
-            sandboxed=self._sandboxed,
+            sandboxed=self.sandboxed,
         )
 
     def _how(self, ended: Ended, stderr: bytes) -> tuple[int | None, int | None]:
@@ -271,7 +297,7 @@ class Running:
         if ended is not Ended.EXIT:
             return None, int(signal.SIGKILL)
         code = self._started.popen.returncode
-        if self._sandboxed:
+        if self.sandboxed:
             told = _EXIT_CODE.search(self._started.read_status())
             if told is None:
                 raise setup_failure(stderr)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePosixPath
@@ -136,6 +137,24 @@ class Proof:
         return all(check.held for check in self.checks)
 
 
+class Dialogue(Protocol):
+    """One job that frames are exchanged with while it runs."""
+
+    @property
+    def sandboxed(self) -> bool: ...
+
+    @property
+    def ran(self) -> Ran | None:
+        """How it ended, once it has. Raises UnavailableError if there never was a job."""
+        ...
+
+    def send(self, frame: bytes) -> None: ...
+
+    async def receive(self) -> bytes | None:
+        """The next frame; None when the job has ended and nothing is left to hear."""
+        ...
+
+
 class Box(Protocol):
     """What can run jobs: a `Sandbox`, or its `Unsandboxed` twin."""
 
@@ -148,6 +167,16 @@ class Box(Protocol):
 
     async def run(self, job: Job, limits: Limits | None = None) -> Ran:
         """Run one job to its end or to a limit. Raises UnavailableError; leaves nothing over."""
+        ...
+
+    def talk(
+        self, jobs: Sequence[tuple[Job, Limits]]
+    ) -> AbstractAsyncContextManager[tuple[Dialogue, ...]]:
+        """Start all of ``jobs``, to exchange frames with each; on leaving, they are killed."""
+        ...
+
+    def keep_warm(self, slots: int, there: Mapping[str, bytes]) -> None:
+        """From now on, keep so many slots for jobs that bring the modules ``there``, imported."""
         ...
 
     async def close(self) -> None: ...

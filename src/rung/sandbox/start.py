@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rung.sandbox import bubble
@@ -24,10 +25,14 @@ _SLOT = Path(__file__).with_name("inside") / "slot.py"
 
 @dataclass(frozen=True, slots=True)
 class Laid:
-    """A started process and its work folder, which is to be removed after it."""
+    """A started process and its work folder, which is to be removed after it.
+
+    ``there`` is what the folder of a slot holds already.
+    """
 
     started: Started
     work: Path
+    there: Mapping[str, bytes] = field(default_factory=dict)
 
     def clear(self) -> None:
         """Blocks until the process is reaped."""
@@ -53,13 +58,18 @@ def start_job(host: Host, base: Path, job: Job, limits: Limits) -> Laid:
         raise
 
 
-def start_slot(host: Host, base: Path, limits: Limits) -> Laid:
-    """Start a Python that warms up and then waits for a job, in a sandbox with an empty folder."""
+def start_slot(host: Host, base: Path, limits: Limits, there: Mapping[str, bytes]) -> Laid:
+    """Start a Python that warms up and then waits for a job, in a sandbox of its own.
+
+    It finds ``there``, modules that it imports meanwhile, and nothing else.
+    """
     work = make_work(base, host.identity.group)
     job = Job(argv=(host.python,))
-    argv = [host.python, "-I", "-c", _SLOT.read_text("utf-8")]
+    modules = [path.removesuffix(".py").replace("/", ".") for path in there]
+    argv = [host.python, "-I", "-c", _SLOT.read_text("utf-8"), *modules]
     try:
-        return Laid(_bubble(host, limits, work, job, argv), work)
+        lay_out(work, there)
+        return Laid(_bubble(host, limits, work, job, argv), work, there)
     except BaseException:
         remove(work)
         raise
@@ -73,10 +83,14 @@ def _bubble(host: Host, limits: Limits, work: Path, job: Job, argv: list[str]) -
         seccomp = _pipe_with(host.filter, passed)
         users = _pipe_with(bubble.USERS, passed)
         descriptors = Descriptors(seccomp, users, status_end)
+        bridge = host.bridge.over(work.parent)
         inside = Inside(limits, work, host.reads, environment_of(job), job.writable)
-        words = bubble.command(host.programs, descriptors, inside)
+        inside = replace(inside, emptied=host.emptied, source=bridge.source)
+        words = [*bridge.words, *bubble.command(host.programs, descriptors, inside), *argv]
         os.set_blocking(status, False)
-        popen = _popen([*words, *argv], host.identity, descriptors.all, Path("/"))
+        # A bridge is built by root, and is left as the jobs' user.
+        identity = Identity() if bridge.words else host.identity
+        popen = _popen(words, identity, descriptors.all, Path("/"))
         kept.pop_all()
         return Started(popen, status)
 

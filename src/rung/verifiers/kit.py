@@ -7,6 +7,7 @@ composition root has a kit to give.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -17,7 +18,11 @@ from rung.verifiers.command_outcome import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """One run of a command. The files are in its work folder; nothing else of the host is."""
+    """One run of a command. The files are in its work folder; nothing else of the host is.
+
+    ``modules`` are files too, of Python, that are the same each time: a box that keeps Pythons warm
+    has imported them already.
+    """
 
     argv: tuple[str, ...]
     files: Mapping[str, bytes]
@@ -25,6 +30,25 @@ class Errand:
     seconds: float
     writable: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
+    modules: Mapping[str, bytes] = field(default_factory=dict)
+
+
+class Dialogue(Protocol):
+    """One errand that frames are exchanged with while it runs."""
+
+    @property
+    def sandboxed(self) -> bool: ...
+
+    @property
+    def ran(self) -> Outcome | None:
+        """How it ended, once it has. Raises RungError if it never began."""
+        ...
+
+    def send(self, frame: bytes) -> None: ...
+
+    async def receive(self) -> bytes | None:
+        """The next frame; None when it has ended and nothing is left to hear."""
+        ...
 
 
 class CommandBox(Protocol):
@@ -32,6 +56,14 @@ class CommandBox(Protocol):
 
     async def run(self, errand: Errand, /) -> Outcome:
         """Run one command to its end or to a limit. Raises RungError where nothing can run."""
+        ...
+
+    def talk(self, *errands: Errand) -> AbstractAsyncContextManager[tuple[Dialogue, ...]]:
+        """Start all, to exchange frames with each: a length (4 bytes, big-endian) and as many.
+
+        On leaving, they are killed. Their limit is their ``seconds``, of the CPU too. Raises
+        RungError where nothing can run.
+        """
         ...
 
 

@@ -2,8 +2,9 @@
 
 Reads a JSON object from stdin: ``nonce``, ``host_pid``, ``tcp_port`` and ``udp_port`` of listeners
 of the host on 127.0.0.1, ``unix`` and ``abstract`` addresses of such sockets, ``secret`` (a file of
-the host), ``folders`` (of the host), ``processes`` (the limit), ``calls`` (numbers of system calls
-by name). Writes ``nonce`` and ``checks``, a list of [name, held, seen].
+the host), ``folders`` (of the host), ``ways`` (names by folder, of what leads to what is shown),
+``processes`` (the limit), ``calls`` (numbers of system calls by name). Writes ``nonce`` and
+``checks``, a list of [name, held, seen].
 """
 
 import ctypes
@@ -138,6 +139,16 @@ def _raise_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NPROC, (hard + 1, hard + 1))
 
 
+def must_hold(told: dict[str, Any]) -> Iterator[tuple[str, Tried]]:
+    """What has to be in folders that lead to what is shown; each gives None if it is."""
+    for folder, names in told["ways"].items():
+        yield f"what is shown in {folder}", partial(_holds, folder, names)
+
+
+def _holds(folder: str, names: list[str]) -> str | None:
+    return _wanted(sorted(path.name for path in Path(folder).iterdir()), names)
+
+
 def must_work() -> Iterator[tuple[str, Tried]]:
     """What has to be possible; each gives None if it is."""
     yield "arithmetic", lambda: _wanted(sum(range(10)), 45)
@@ -234,6 +245,7 @@ def main() -> None:
     told = json.load(sys.stdin)
     checks: list[tuple[str, bool, str]] = []
     # What nobody has written to yet is looked into first.
+    checks += [(f"sees only {name}", *_worked(tried)) for name, tried in must_hold(told)]
     checks += [(f"cannot {name}", *_refused(tried)) for name, tried in must_fail(told)]
     checks += [(f"can do: {name}", *_worked(tried)) for name, tried in must_work()]
     checks += [(f"has {name}", *_worked(tried)) for name, tried in must_be(told)]

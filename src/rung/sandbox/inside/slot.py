@@ -1,14 +1,16 @@
 """Runs inside a sandbox: imports what test runs need, waits for one job, becomes it.
 
-Started as ``python -I -c <this file>`` in an empty work folder. Writes one byte when it is warm,
-then reads from stdin a length (4 bytes, big-endian) and that many bytes of JSON: ``argv``, whose
-first word is the program to run, and ``environment``. What follows on stdin is the job's own.
+Started as ``python -I -c <this file> <modules>`` in a work folder that holds these modules, which
+it imports too, and nothing else. Writes one byte when it is warm, then reads from stdin a length
+(4 bytes, big-endian) and that many bytes of JSON: ``argv``, whose first word is the program to run,
+and ``environment``. What follows on stdin is the job's own.
 """
 
 import asyncio  # noqa: F401 - imported to be there already, as are those below
 import collections  # noqa: F401
 import dataclasses  # noqa: F401
 import decimal  # noqa: F401
+import importlib
 import itertools  # noqa: F401
 import json
 import math  # noqa: F401
@@ -35,6 +37,10 @@ def _exactly(size: int) -> bytes:
 
 
 def _main() -> None:
+    sys.path.insert(0, os.getcwd())  # noqa: PTH109
+    for module in sys.argv[1:]:
+        importlib.import_module(module)
+    sys.path.pop(0)
     os.write(1, b"W")
     job = json.loads(_exactly(int.from_bytes(_exactly(4), "big")))
     os.environ.clear()
