@@ -200,6 +200,7 @@ model = "m"
 base_url = "{server.base_url}"
 price = "free"
 retries = 0
+repairs = 0
 [ladders.default]
 tiers = ["only"]
 [server]

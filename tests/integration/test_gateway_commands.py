@@ -23,7 +23,7 @@ CHEATS = "```python\n# test_add.py\nprint('fine')\n```"
 
 def config(first: str, second: str) -> str:
     tiers = "".join(
-        f'[tiers.{name}]\nprovider = "openai_compatible"\nmodel = "m"\n'
+        f'[tiers.{name}]\nprovider = "openai_compatible"\nmodel = "m"\nrepairs = 0\n'
         f'base_url = "{url}"\nprice = "free"\n'
         for name, url in (("a", first), ("b", second))
     )

@@ -7,7 +7,10 @@ import pytest
 from support import anthropic_server, openai_server
 from support.gateway import Gateway, Upstream, ask, request
 
-TIER = '[tiers.{}]\nprovider = "{}"\nmodel = "m"\nbase_url = "{}"\nprice = "free"\nretries = 0\n'
+TIER = (
+    '[tiers.{}]\nprovider = "{}"\nmodel = "m"\nbase_url = "{}"\n'
+    'price = "free"\nretries = 0\nrepairs = 0\n'
+)
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}}
 BUDGET = {"type": "enabled", "budget_tokens": 2048}
 

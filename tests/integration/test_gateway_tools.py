@@ -110,7 +110,8 @@ def world(tmp_path_factory):
     with ExitStack() as open_:
         for upper in uppers.values():
             open_.enter_context(getattr(upper, "server", upper))
-        lines = [f'[tiers.{n}]\nmodel = "model-{n}"\n{u.tier}' for n, u in uppers.items()]
+        head = '[tiers.{}]\nmodel = "model-{}"\nrepairs = 0\n{}'
+        lines = [head.format(n, n, u.tier) for n, u in uppers.items()]
         lines += [
             f'[tiers.{n}-mends]\nmodel = "model-{n}"\nrepairs = 1\n{u.tier}'
             for n, u in uppers.items()

@@ -56,8 +56,9 @@ def environment(folder: Path, more: Mapping[str, str] | None = None) -> dict[str
 def toml(
     *bases: str, ladder: str = "", tier: str = "", more: str = "", embedded: bool = False
 ) -> str:
-    """A rung.toml whose tiers a, b, ... are these addresses, cheap to dear, unpriced and unretried.
+    """A rung.toml whose tiers a, b, ... are these addresses, cheap to dear, unpriced.
 
+    Nothing is retried or repaired unless ``tier`` says so.
     ``ladder`` and ``tier`` are further lines of each such table, ``more`` goes to the end.
     ``embedded`` puts the embedded model on top.
     """
@@ -66,6 +67,8 @@ def toml(
     for name, base in zip(names, bases, strict=True):
         lines.append(f'[tiers.{name}]\nprovider = "openai_compatible"\nmodel = "model-{name}"')
         lines.append(f'base_url = "{base}"\nprice = "free"\nretries = 0\n{tier}')
+        if "repairs" not in tier:
+            lines.append("repairs = 0")
     if embedded:
         names.append("embedded")
         lines.append('[tiers.embedded]\nprovider = "embedded"\nconstrained = true')

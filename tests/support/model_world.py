@@ -225,7 +225,7 @@ def ladder(small: ModelWorld, large: ModelWorld, more: str = "") -> str:
     ``more`` are further lines of the ladder's table.
     """
     tier = '[tiers.{name}]\nprovider = "{provider}"\nmodel = "{name}-1"\nbase_url = "{base}"\n'
-    free = 'price = "free"\nretries = 0\n'
+    free = 'price = "free"\nretries = 0\nrepairs = 0\n'
     low = tier.format(name="small", provider="openai_compatible", base=small.base_url)
     high = tier.format(name="large", provider="anthropic", base=large.base_url)
     names = f'[ladders.default]\ntiers = ["small", "large"]\n{more}\n'

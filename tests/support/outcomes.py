@@ -29,6 +29,7 @@ from rung.core.types import (
     UsageSource,
 )
 from rung.core.verdicts import Check, Status, Trust, Verdict, Weight
+from rung.core.vote import Comparison, Vote
 
 TIERS = ("tiny", "middle", "large")
 CHECKS = (
@@ -41,6 +42,20 @@ CHECKS = (
 WORDS = st.sampled_from(
     ["", "yes", "Yes.", "no", "42", '{"a": 1}', "\ud800\x00", "naïve \U0001f600"]
 )
+VOTES = st.builds(
+    Vote,
+    st.sampled_from(Comparison),
+    st.sampled_from([(), ("a",)]),
+    st.sampled_from([0.5, 0.8, 0.95, 1.0]),
+)
+SENTENCE = "the sun is out and it is warm in the garden today"
+TEXTS = WORDS | st.sampled_from(
+    [
+        *("42.0", "#### 42", "so 42 apples", "sha256:42", "SHA256:42"),
+        *('{"a": 1.0}', 'here: {"a": 1, "b": 2}', "```\n[1]\n```"),
+        *(SENTENCE, f"{SENTENCE} too", f"{SENTENCE} too I think", f"and {SENTENCE} it seems"),
+    ]
+)
 TOOLS = (Tool("search"), Tool("search", namespace="files"), Tool("\ud800"))
 SECONDS = st.floats(0, 20, allow_subnormal=False)
 COSTS = st.integers(0, 10**12)
@@ -52,7 +67,7 @@ def plans(draw) -> Plan:
     checks = tuple(draw(st.lists(st.sampled_from(CHECKS), unique=True, max_size=3)))
     steps = []
     for tier in TIERS[: draw(st.integers(1, 3))]:
-        samples = draw(st.integers(1, 3))
+        samples = draw(st.integers(1, 6))
         voted = samples > 1 and not any(check.weight is Weight.REQUIRED for check in checks)
         steps.append(
             Step(
@@ -63,6 +78,7 @@ def plans(draw) -> Plan:
                 retries=draw(st.integers(0, 1)),
                 repairs=draw(st.integers(0, 1)),
                 samples=samples,
+                vote=draw(VOTES),
             )
         )
     return Plan(
@@ -108,7 +124,7 @@ def tool_calls(draw) -> ToolCall:
 def answers(draw, *, calls: bool) -> Answer:
     """What a tier said, with tool calls where ``calls`` allows them."""
     return Answer(
-        draw(WORDS),
+        draw(TEXTS),
         draw(st.sampled_from(Finish)),
         draw(st.sampled_from(["", "llama", "gpt-6-luna"])),
         tool_calls=tuple(draw(st.lists(tool_calls(), max_size=2))) if calls else (),
@@ -135,7 +151,7 @@ def _attempts(draw, plan: Plan, call: Call, name: str, began: float) -> Attempt:
         losses=tuple(draw(st.lists(WORDS, max_size=2))),
     )
     if draw(st.integers(0, 3)):
-        answer = draw(answers(calls=True))
+        answer = draw(answers(calls=draw(st.booleans())))
         broken_off = bool(call.watched) and not draw(st.integers(0, 4))
         return replace(attempt, answer=answer, phase=Phase.STREAM if broken_off else Phase.DONE)
     failure = Failure(
@@ -165,6 +181,7 @@ def _verdicts(draw, check: Check, now: float) -> Verdict:
         seconds=seconds,
         at=now + seconds,
         vacuous=status is Status.PASSED and draw(st.booleans()),
+        says=draw(st.sampled_from([None, None, "this", "that"])),
     )
 
 

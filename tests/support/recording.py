@@ -608,7 +608,7 @@ class Spoken:
     def tier(self) -> str:
         return (
             f'provider = "{self.provider}"\nbase_url = "{self.server.base_url}"\n'
-            f'price = "free"\nretries = 0\n{self.more}'
+            f'price = "free"\nretries = 0\nrepairs = 0\n{self.more}'
         )
 
     def say(self, *said: Said, stream: bool) -> None:
@@ -685,7 +685,7 @@ class OllamaThread:
 
     @property
     def tier(self) -> str:
-        return f'provider = "ollama"\nbase_url = "{self.state.url}"\nretries = 0\n'
+        return f'provider = "ollama"\nbase_url = "{self.state.url}"\nretries = 0\nrepairs = 0\n'
 
     def say(self, *said: Said, stream: bool) -> None:
         self.says(*(ollama_says(one, stream=stream) for one in said))

@@ -84,25 +84,36 @@ def _show(rows: list[dict[str, Any]]) -> None:
     if not rows:
         to.print("No answer was turned down and tried again yet.")
         return
-    columns = [("ladder", "left"), ("tier", "left"), ("repaired", "right"), ("a repair", "right")]
-    columns += [("the climb it saves", "right"), ("pays", "left")]
-    columns += [("with the draft", "right"), ("without", "right"), ("carrying pays", "left")]
-    shown = table("Repairs", columns)
+    columns = [("tier", "left"), ("passed", "right"), ("cost", "right")]
+    repaired = table("Repairs", [*columns, ("the climb saved", "right"), ("pays", "left")])
     for row in rows:
-        shown.add_row(
-            one_line(row["ladder"]),
-            one_line(row["tier"]),
-            _share(row["repair"]),
-            _cost(row["repair"]),
-            _cost(row["climb"]),
-            _verdict(row["repairs_pay"]),
-            _share(row["carried"]),
-            _share(row["plain"]),
-            _verdict(row["carrying_pays"]),
-        )
-    to.print(shown)
+        if row["repair"]["tried"]:
+            told = row["repair"]
+            pays = _verdict(row["repairs_pay"])
+            repaired.add_row(_where(row), _share(told), _cost(told), _cost(row["climb"]), pays)
+    carried = table(
+        "Asked after another tier's draft was turned down",
+        [
+            ("tier", "left"),
+            ("with the draft", "right"),
+            ("without", "right"),
+            ("carrying pays", "left"),
+        ],
+    )
+    for row in rows:
+        if row["carried"]["tried"] or row["plain"]["tried"]:
+            shares = _share(row["carried"]), _share(row["plain"])
+            carried.add_row(_where(row), *shares, _verdict(row["carrying_pays"]))
+    for each in (repaired, carried):
+        if each.row_count:
+            to.print(each)
+            to.print()
     least = f"Nothing is concluded from fewer than {LEAST_TRIALS}."
-    to.print(f"\n[dim]{least} With `auto`, what does not pay is still tried on {EXPLORED:.0%}.[/]")
+    to.print(f"[dim]{least} With `auto`, what does not pay is still tried on {EXPLORED:.0%}.[/]")
+
+
+def _where(row: dict[str, Any]) -> str:
+    return one_line(f"{row['tier']} of {row['ladder']}", 50)
 
 
 def _share(told: dict[str, Any]) -> str:
