@@ -123,6 +123,14 @@ def _chunk(delta: Any, finish: str | None = None, **more: Any) -> bytes:
     return _event({"id": "c", "model": "m", "choices": [choice]} | more)
 
 
+_LOGPROBS = [{"token": "Bo", "logprob": -0.5, "bytes": None, "top_logprobs": []}]
+
+
+def _scored_chunk(text: str, logprobs: Any) -> bytes:
+    choice = {"index": 0, "delta": {"content": text}, "logprobs": logprobs}
+    return _event({"id": "c", "model": "m", "choices": [choice | {"finish_reason": None}]})
+
+
 def _called(**told: Any) -> bytes:
     return _chunk({"tool_calls": [told]})
 
@@ -150,6 +158,13 @@ _CHAT = (
         b": keep-alive\n\n"
         + _chunk({"content": "a"}, logprobs=None)
         + _called(function={"name": "look", "arguments": {"city": "Bonn"}}),
+        _chunk({}, "stop"),
+        b"data: [DONE]\n\n",
+    ),
+    (
+        _scored_chunk("Bo", {"content": _LOGPROBS})
+        + _scored_chunk("nn", {"content": _LOGPROBS, "refusal": None})
+        + _scored_chunk("!", {"tokens": ["!"], "token_logprobs": [-1.5]}),
         _chunk({}, "stop"),
         b"data: [DONE]\n\n",
     ),
@@ -195,7 +210,26 @@ def _item(kind: str, item: Mapping[str, Any], index: int = 0) -> bytes:
 
 _CALL_ITEM = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "look"}
 _THOUGHT = {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "hm"}]}
+_SAID = {"type": "output_text", "text": "Bo", "annotations": [], "logprobs": _LOGPROBS}
+_MESSAGE = {"type": "message", "id": "msg_1", "role": "assistant", "content": [_SAID]}
 _RESPONSES = (
+    (
+        _named("response.created", response={"id": "resp_1", "model": "m", "status": "in_progress"})
+        + _named("response.output_text.delta", output_index=0, delta="Bo", logprobs=_LOGPROBS)
+        + _named("response.output_text.done", output_index=0, text="Bo", logprobs=_LOGPROBS)
+        + _named("response.content_part.done", output_index=0, part=_SAID)
+        + _item("done", _MESSAGE),
+        _named(
+            "response.completed",
+            response={
+                "model": "m",
+                "status": "completed",
+                "output": [_MESSAGE],
+                "usage": {"input_tokens": 9, "output_tokens": 1},
+            },
+        ),
+        b"",
+    ),
     (
         _named("response.created", response={"id": "resp_1", "model": "m", "status": "in_progress"})
         + _item("added", _THOUGHT | {"summary": []})
@@ -253,12 +287,26 @@ OLLAMA = (
         **_COUNTS,
     ),
     _lines([{"content": "cut"}], done_reason="length"),
+    _lines([{"content": "Bo"}], logprobs=_LOGPROBS, done_reason="stop"),
 )
 
 # ------------------------------------------------------------------ bodies and texts
 
+_SCORED: Mapping[str, Any] = {
+    "chat": {
+        "choices": [
+            {"index": 0, "message": {"content": "Bo"}, "logprobs": {"content": _LOGPROBS}},
+            {"index": 1, "message": {"content": "nn"}, "logprobs": {"token_logprobs": [-1]}},
+        ]
+    },
+    "responses": {"model": "m", "status": "completed", "output": [_MESSAGE]},
+    "messages": {"content": [{"type": "text", "text": "Bo", "logprobs": _LOGPROBS}]},
+}
 BODIES: Mapping[str, tuple[bytes, ...]] = {
-    dialect: tuple(FRONTS[dialect].encode_answer(one, USAGE, REPLY, ASKED) for one in ANSWERS)
+    dialect: (
+        *(FRONTS[dialect].encode_answer(one, USAGE, REPLY, ASKED) for one in ANSWERS),
+        json.dumps(_SCORED[dialect]).encode(),
+    )
     for dialect in BACKS
 }
 _OPTIONS = ollama.ChatOptions(4096, "30m", thinks=True)

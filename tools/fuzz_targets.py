@@ -11,6 +11,7 @@ import random
 import zlib
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -131,27 +132,39 @@ class Ran(NamedTuple):
 
 
 def _mended(came: bytes, framed: list[SseEvent]) -> bool:
-    """Whether an event went on with nothing changed but arguments that were no text."""
-    if len(framed) != 1 or b'"arguments"' not in came:
+    """Whether an event went on with nothing changed but arguments that were no text, or numbers."""
+    if len(framed) != 1:
         return False
-    told, left = msgspec.json.decode(came), msgspec.json.decode(framed[0].data)
+    told = json.loads(msgspec.json.encode(json.loads(came, parse_constant=lambda _: None)))
+    left = json.loads(framed[0].data)
+    if told == left:
+        return not _is_strict(came)
+    return bool(_without_arguments(told) == _without_arguments(left))
+
+
+def _without_arguments(told: Any) -> Any:
     for choice in told["choices"]:
         for call in (choice.get("delta") or {}).get("tool_calls") or ():
             function = call.get("function") if isinstance(call, dict) else None
             if isinstance(function, dict) and function.get("arguments") is not None:
                 function["arguments"] = None
-    for choice in left["choices"]:
-        for call in (choice.get("delta") or {}).get("tool_calls") or ():
-            function = call.get("function") if isinstance(call, dict) else None
-            if isinstance(function, dict) and isinstance(function.get("arguments"), str):
-                function["arguments"] = None
-    return bool(told == left)
+    return told
 
 
-def run_stream(dialect: str, pieces: Iterable[bytes]) -> Ran:
+def _is_strict(came: bytes) -> bool:
+    """Whether it is JSON to the letter, and not only by Python's standards."""
+    try:
+        msgspec.json.decode(came)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def run_stream(dialect: str, pieces: Iterable[bytes], *, hides_logprobs: bool = False) -> Ran:
     """Read a stream to its end or its fault, as a provider does."""
     request = replace(ASKED, dialect=dialect)
-    parser, reader = Parser(), BACKS[dialect].reader(request)
+    parser = Parser()
+    reader = BACKS[dialect].reader(request, hides_logprobs=hides_logprobs)
     deltas: list[Delta] = []
     events: list[SseEvent] = []
     fault: type[WireError] | None = None
@@ -164,7 +177,7 @@ def run_stream(dialect: str, pieces: Iterable[bytes]) -> Ran:
                     continue
                 deltas.append(delta)
                 framed = Parser().feed(delta.raw)
-                same = [one.data for one in framed] == [event.data]
+                same = hides_logprobs or [one.data for one in framed] == [event.data]
                 _holds(same or _mended(event.data, framed), f"framed anew: {delta.raw!r}")
     except WireError as error:
         fault = type(error)
@@ -178,12 +191,35 @@ def check_stream(dialect: str, data: bytes) -> None:
     ran = run_stream(dialect, [data])
     again = run_stream(dialect, _slices(data))
     _holds(ran == again, f"slices give another answer: {ran} and {again}")
+    if b"logprobs" in data:
+        hidden = run_stream(dialect, [data], hides_logprobs=True)
+        _hides(ran, hidden)
+        _holds(dialect != "chat" or not any(map(_tells, hidden.deltas)), "told all the same")
     if not ran.complete:
         return
     _holds(any(_says_why(dialect, event) for event in ran.events), "complete without an end")
     _holds(Parser().feed(ran.answer.ending), "a whole answer without an ending")
     if ran.fault is None:
         _tell_all(ran.answer, ran.deltas)
+
+
+def _hides(ran: Ran, hidden: Ran) -> None:
+    """Events without log-probabilities give the same answer, unless they cannot be written."""
+    if hidden.fault is WireError and ran.fault is not WireError:
+        return
+    same = (hidden.answer.text, hidden.answer.logprobs, hidden.usage, hidden.complete)
+    told = (ran.answer.text, ran.answer.logprobs, ran.usage, ran.complete)
+    _holds(same == told and hidden.fault == ran.fault, f"hiding changes {told} to {same}")
+
+
+def _tells(delta: Delta) -> bool:
+    """Whether an event of Chat Completions has log-probabilities."""
+    choices = [
+        choice
+        for event in Parser().feed(delta.raw)
+        for choice in json.loads(event.data).get("choices") or ()
+    ]
+    return any(choice.get("logprobs") is not None for choice in choices)
 
 
 def _says_why(dialect: str, event: SseEvent) -> bool:
@@ -309,6 +345,12 @@ def check_answer(dialect: str, data: bytes) -> None:
         return
     _holds(min(usage.input_tokens, usage.output_tokens) >= 0, "negative usage")
     _tell_all(answer, ())
+    with suppress(WireError):
+        hidden, _ = BACKS[dialect].decode_answer(data, hides_logprobs=True)
+        _holds(replace(hidden, body=answer.body) == answer, "hiding changes the answer")
+        choices = json.loads(hidden.body)["choices"] if dialect == "chat" and hidden.body else ()
+        told = any(choice.get("logprobs") is not None for choice in choices)
+        _holds(not told, f"told all the same: {hidden.body!r}")
 
 
 def _arrival() -> Arrival:

@@ -7,11 +7,12 @@ from dataclasses import asdict
 from typing import Any
 
 from rung.core.engine import Accept, Exhausted, Exhaustion
+from rung.core.evidence import confidence_of, counted, undecided, votes
 from rung.core.labels import Closing
 from rung.core.money import exact
 from rung.core.outcome import Outcome
 from rung.core.parts import ToolCall
-from rung.core.plan import Plan
+from rung.core.plan import Plan, Step
 from rung.core.types import Attempt, EndedBy, Kind, Usage
 from rung.core.verdicts import Check, Status, Verdict, Weight
 from rung.ledger import StoredOutcome
@@ -81,9 +82,11 @@ def _told(ended: Outcome | StoredOutcome, attempts: Sequence[Attempt]) -> dict[s
         "id": ended.request.id,
         "dialect": ended.request.dialect,
         "resend_of": ended.request.resend_of,
+        "audit_of": ended.request.audit_of,
         "ladder": ended.plan.ladder,
         "tier": None if ended.served is None else attempts[ended.served].tier,
         "verified": ended.verified,
+        "confidence": _confidence(ended, attempts),
         "decision": decision_json(ended.decision),
         "inbox": ended.request.id if ended.inbox else None,
         "cost_nanousd": ended.cost_nanousd,
@@ -96,6 +99,25 @@ def _told(ended: Outcome | StoredOutcome, attempts: Sequence[Attempt]) -> dict[s
         "ungated": ended.ungated,
         "attempts": [attempt_json(attempt) for attempt in attempts],
     }
+
+
+def _confidence(
+    ended: Outcome | StoredOutcome, attempts: Sequence[Attempt]
+) -> dict[str, Any] | None:
+    """How likely the chosen answer is right by its signals."""
+    chosen = _chosen(ended.decision)
+    sure = None if chosen is None else confidence_of(ended.plan, tuple(attempts), chosen)
+    return None if sure is None else {"value": round(sure.value, 4), "labels": sure.labels}
+
+
+def _chosen(decision: Accept | Exhausted | None) -> int | None:
+    match decision:
+        case Accept(index=index):
+            return index
+        case Exhausted(best=best):
+            return best
+        case None:
+            return None
 
 
 def decision_json(decision: Accept | Exhausted | None) -> dict[str, Any] | None:
@@ -177,6 +199,7 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
         "trust": verdict.trust.value,
         "score": verdict.score,
         "seconds": round(verdict.seconds, 6),
+        "cost_nanousd": verdict.cost_nanousd,
     }
 
 
@@ -191,7 +214,12 @@ def plan_json(plan: Plan) -> dict[str, Any]:
     """What a request was allowed to try."""
     return {
         "steps": [
-            {"tier": s.tier, "checks": [c.name for c in s.checks], "samples": s.samples}
+            {
+                "tier": s.tier,
+                "checks": [c.name for c in s.checks],
+                "samples": s.samples,
+                "vote": asdict(s.vote) if votes(s) else None,
+            }
             for s in plan.steps
         ],
         "excluded": _excluded(plan),
@@ -199,6 +227,15 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "deadline_seconds": plan.deadline_seconds,
         "on_exhausted": plan.on_exhausted.value,
     }
+
+
+def drawing(step: Step) -> str:
+    """How many answers a tier that votes draws, as people read it."""
+    vote = step.vote
+    fields = f" ({', '.join(vote.fields)})" if vote.fields else ""
+    likely = f" or with {vote.certainty * 100:g}% certainty" if vote.certainty < 1 else ""
+    compared = f"compared as {vote.comparison.value}{fields}"
+    return f"up to {step.samples} answers, {compared}; fewer once one leads for good{likely}"
 
 
 def baselines_json(baselines: Mapping[str, int]) -> dict[str, Any]:
@@ -221,14 +258,15 @@ def reasons(stored: StoredOutcome) -> Iterator[str]:
     if not history:
         yield f"Nothing was called: {_end(stored)}."
     for place, attempt in enumerate(history):
-        why = _fault(stored.plan, attempt)
+        why = _fault(stored, place)
         if place + 1 < len(history):
             yield f"{why}, so {_next(attempt, history[place + 1])}."
         else:
             yield f"{why}: {_end(stored)}."
 
 
-def _fault(plan: Plan, attempt: Attempt) -> str:
+def _fault(stored: StoredOutcome, place: int) -> str:
+    plan, attempt = stored.plan, stored.history[place]
     if attempt.failure is not None:
         return f"It gave no answer ({attempt.failure.fault.value.replace('_', ' ')})"
     checks = _checks(plan, attempt.tier)
@@ -240,14 +278,33 @@ def _fault(plan: Plan, attempt: Attempt) -> str:
     if wrong or attempt.aborted:
         what = "broken off" if attempt.aborted else "turned down"
         return f"Its answer was {what}" + (f" ({', '.join(wrong)})" if wrong else "")
-    scores = [v for v in attempt.verdicts if v.score is not None]
-    doubt = min(scores, key=lambda v: v.score or 0.0, default=None)
-    if doubt is not None and (doubt.score or 0.0) < plan.min_confidence:
+    return _open_vote(stored, place) or _doubt(stored, place) or "No check spoke against it"
+
+
+def _open_vote(stored: StoredOutcome, place: int) -> str | None:
+    """Where it stood, if a further draw could still change it."""
+    so_far = stored.history[: place + 1]
+    step = next(step for step in stored.plan.steps if step.tier == so_far[place].tier)
+    vote = counted(step, so_far) if undecided(stored.plan, step, so_far) else None
+    if vote is None:
+        return None
+    if vote.drawn == 1:
+        return "One answer is no vote"
+    return f"The vote was open, {vote.votes} of {vote.drawn} answers in agreement"
+
+
+def _doubt(stored: StoredOutcome, place: int) -> str | None:
+    """What its signals had against it, if that was enough to climb."""
+    plan, attempt = stored.plan, stored.history[place]
+    sure = confidence_of(plan, stored.history[: place + 1], place)
+    if sure is not None and sure.value < plan.min_confidence:
+        scores = [v for v in attempt.verdicts if v.score is not None]
+        doubt = min(scores, key=lambda v: v.score or 0.0, default=None)
+        by = "Its signals" if sure.labels or doubt is None else f"The signal {doubt.verifier}"
         return (
-            f"The signal {doubt.verifier} put the chance of being right at {doubt.score:.2f}, "
-            f"below {plan.min_confidence:.2f}"
+            f"{by} put the chance of being right at {sure.words}, below {plan.min_confidence:.2f}"
         )
-    return "No check spoke against it"
+    return None
 
 
 def _checks(plan: Plan, tier: str) -> dict[str, Check]:

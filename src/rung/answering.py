@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from rung.core.comparing import canonical
 from rung.core.errors import RequestError
 from rung.core.labels import Closing, InboxState, Label, LabelSource
 from rung.core.plan import TOOL_CALLS
 from rung.core.types import Answer, Attempt, Kind, Request
 from rung.core.verdicts import Status, Verdict, Weight
-from rung.core.vote import canonical
 from rung.ledger import InboxEntry, Ledger, StoredOutcome
 
 HUMAN = "human"

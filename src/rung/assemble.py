@@ -7,16 +7,20 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rung.config import Config, TierTable
 from rung.core.errors import ConfigError, RungError
 from rung.core.types import Request
-from rung.desk import Desk
+from rung.desk import HUMAN, Desk
+from rung.experience import Experience
 from rung.fittings import (
     READY_MADE,
+    audit_policy,
+    auto_of,
     command_of,
     commands_of,
     embeddings_policy,
@@ -38,6 +42,7 @@ from rung.verifiers.kit import Equippable, Kit
 from rung.ways import Ways
 
 if TYPE_CHECKING:
+    from rung.audits import Audits
     from rung.boxes import CommandRoom
     from rung.ledger import Ledger
     from rung.providers.embedded import EmbeddedEngine, EngineSettings
@@ -85,14 +90,23 @@ class Workshop:
         if not isinstance(verifier, Equippable):
             return verifier
         if self._kit is None:
-            from rung.boxes import CommandRoom
             from rung.consulting import Consulting
-            from rung.sandbox import Sandbox, Unsandboxed
 
-            bare = self.config.file.sandbox.allow_unsandboxed
-            self.room = CommandRoom(Unsandboxed if bare else Sandbox)
+            self.room = self.new_room()
             self._kit = Kit(self.room, Consulting(self.tiers, time.perf_counter, time.time))
         return verifier.equipped(self._kit)
+
+    def new_room(self) -> CommandRoom:
+        """A place to run commands in, as the configuration has it."""
+        from rung.boxes import room_for
+        from rung.sandbox import MEBIBYTE, Limits
+
+        table = self.config.file.sandbox
+        limits = Limits(
+            memory_bytes=table.memory_mb * MEBIBYTE,
+            processes=table.processes,
+        )
+        return room_for(limits, tuple(map(Path, table.reads)), bare=table.allow_unsandboxed)
 
     async def close(self) -> None:
         """End all connections and commands; providers have ended their processes."""
@@ -112,6 +126,7 @@ class Assembly:
     ledger: Ledger | None
     prices: PriceBook
     workshop: Workshop
+    audits: Audits | None = None
 
     async def health(self, tier: str, seconds: float) -> Health:
         """Look at one tier for at most so long. Never raises."""
@@ -135,6 +150,8 @@ class Assembly:
             for tier in self.tiers.values():
                 parts.push_async_callback(tier.provider.close)
             parts.push_async_callback(self.intake.close)
+            if self.audits is not None:
+                parts.push_async_callback(self.audits.close)
 
 
 def assemble(
@@ -173,6 +190,9 @@ def assemble(
         schema=schema_verifier,
         tools=ToolCalls(),
     )
+    autos = {name: auto_of(table, config) for name, table in config.file.ladders.items()}
+    experience = Experience(autos, opened, time.monotonic)
+    experience.take_up()
     parts = Parts(
         ways=Ways(tiers, policies, config.default_ladder, embeddings_policy(config)),
         gates=gates,
@@ -180,9 +200,34 @@ def assemble(
         book=opened,
         desk=None if opened is None else _desk(config, opened, workshop),
         equipped=workshop.equipped,
+        experience=experience,
     )
-    intake = Intake(parts, clock=time.perf_counter, wall=time.time, new_id=new_id)
-    return Assembly(config, intake, tiers, opened, book, workshop)
+    audits = None if opened is None else _audits(config, opened, parts)
+    if audits is not None:
+        parts = replace(parts, after=audits.consider)
+    return Assembly(config, _intake(parts), tiers, opened, book, workshop, audits)
+
+
+def _intake(parts: Parts) -> Intake:
+    return Intake(parts, clock=time.perf_counter, wall=time.time, new_id=new_id)
+
+
+def _audits(config: Config, ledger: Ledger, main: Parts) -> Audits | None:
+    ladders = {name: table for name, table in config.file.ladders.items() if table.audit}
+    if not ladders:
+        return None
+    from rung.audits import Auditors, Audits, NoBaselines, Rule
+
+    rules = {name: Rule(t.audit, t.audit_by or t.tiers[-1]) for name, t in ladders.items()}
+    policies = {
+        name: audit_policy(name, ladders[name], config)
+        for name, rule in rules.items()
+        if rule.by != HUMAN
+    }
+    ways = Ways(main.ways.tiers, policies, config.default_ladder)
+    again = Parts(ways, main.gates, NoBaselines(), ledger, equipped=main.equipped)
+    judge = replace(again, gates=replace(main.gates, by_ladder={}))
+    return Audits(rules, Auditors(_intake(again), _intake(judge)), ledger, time.time)
 
 
 def _desk(config: Config, ledger: Ledger, workshop: Workshop) -> Desk:

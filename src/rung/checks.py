@@ -4,6 +4,8 @@
     cascade.run("Is this spam? ...", verify=checks.labels("spam", "ham"))
 
 Each returns a verifier whose failure rejects the answer: it is repaired, or the next tier asked.
+`judge` is an exception: it only lowers the confidence in an answer unless it was measured. So are
+`logprobs` and `behaviour`, always.
 """
 
 from __future__ import annotations
@@ -12,19 +14,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
+from rung.config import is_command
 from rung.core.errors import RequestError
 from rung.core.verdicts import Weight
+from rung.verifiers import behaviour as behaviours
 from rung.verifiers import code_parses as codes_parse
+from rung.verifiers import command as commands
 from rung.verifiers import edit_grounded as edits
 from rung.verifiers import function as functions
 from rung.verifiers import json_schema as schemas
+from rung.verifiers import judge as judges
 from rung.verifiers import language as languages
 from rung.verifiers import length as lengths
 from rung.verifiers import names_grounded as names
 from rung.verifiers import numbers_grounded as numbers
 from rung.verifiers import quotes_present as quotes
 from rung.verifiers import regex as patterns
+from rung.verifiers import ruff as linter
 from rung.verifiers import sql as statements
+from rung.verifiers import unit_tests as suites
 from rung.verifiers.arithmetic import Arithmetic
 from rung.verifiers.base import Verifier
 from rung.verifiers.cut_off import CutOff
@@ -32,6 +40,7 @@ from rung.verifiers.diff_applies import DiffApplies
 from rung.verifiers.hedging import Hedging
 from rung.verifiers.label_set import label_set
 from rung.verifiers.length import Limits
+from rung.verifiers.logprobs import Logprobs
 from rung.verifiers.not_empty import NotEmpty
 from rung.verifiers.placeholders_kept import PlaceholdersKept
 from rung.verifiers.refusal import Refusal
@@ -45,6 +54,7 @@ __all__ = [
     "regex",
     "language",
     "code_parses",
+    "ruff",
     "sql",
     "diff_applies",
     "arithmetic",
@@ -53,6 +63,11 @@ __all__ = [
     "quotes_present",
     "placeholders_kept",
     "edit_grounded",
+    "behaviour",
+    "command",
+    "unit_tests",
+    "judge",
+    "logprobs",
     "not_empty",
     "not_cut_off",
     "not_refused",
@@ -61,7 +76,9 @@ __all__ = [
     "verifiers",
 ]
 
-Verify = Callable[..., Any] | Verifier | Sequence[Callable[..., Any] | Verifier]
+Verify = Callable[..., Any] | Verifier | str | Sequence[Callable[..., Any] | Verifier | str]
+"""A check, a function, a command line (`"pytest -q"`), the name of a configured verifier, or
+several of them."""
 
 
 def json_schema(schema: Mapping[str, Any] | bool) -> Verifier:
@@ -113,13 +130,36 @@ def language(*codes: str) -> Verifier:
 
 
 def code_parses(language: str | None = None) -> Verifier:
-    """The code blocks parse: Python, JSON, JSON Lines, TOML, XML. Nothing is run."""
+    """The code blocks parse, in the languages that they name. Nothing is run."""
     return codes_parse.code_parses(language)
 
 
-def sql(tables: str, *, run: bool = False, writes: bool = False) -> Verifier:
-    """SQLite takes the SQL, given the tables that the script ``tables`` makes."""
-    return statements.sql(tables, run=run, writes=writes)
+def ruff(
+    *,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    format: bool = False,  # noqa: A002 - the option's own name
+    line_length: int = 0,
+    file: str = linter.FILE,
+) -> Verifier:
+    """Ruff finds no fault with the answer's Python, nor with its ``format`` where that is asked.
+
+    ``select`` and ``ignore`` are rules or their prefixes; ``file`` names code without a path.
+    """
+    return linter.ruff(
+        select=tuple(select),
+        ignore=tuple(ignore),
+        format=format,
+        line_length=line_length,
+        file=file,
+    )
+
+
+def sql(
+    tables: str, *, run: bool = False, writes: bool = False, dialect: str = statements.SQLITE
+) -> Verifier:
+    """SQLite, or DuckDB, takes the SQL, given the tables that the script ``tables`` makes."""
+    return statements.sql(tables, run=run, writes=writes, dialect=dialect)
 
 
 def diff_applies() -> Verifier:
@@ -159,6 +199,69 @@ def edit_grounded(tools: Mapping[str, str] | None = None) -> Verifier:
     return edits.edit_grounded(tools)
 
 
+def behaviour(
+    function: str,
+    inputs: Sequence[Sequence[Any]],
+    *,
+    timeout_seconds: float = behaviours.SECONDS,
+) -> Verifier:
+    """A signal for votes: answers say the same whose ``function`` gives the same on ``inputs``."""
+    return behaviours.behaviour(function, inputs, timeout_seconds=timeout_seconds)
+
+
+def judge(
+    tier: str,
+    *,
+    rubric: str = "",
+    measured_false_accept: float | None = None,
+    timeout_seconds: float = judges.SECONDS,
+) -> Verifier:
+    """Another tier's opinion: a signal, or a gate where its false accepts were measured.
+
+    ``measured_false_accept`` is the share of wrong answers (0..1) that it accepts at most.
+    """
+    return judges.judge(
+        tier,
+        rubric=rubric,
+        measured_false_accept=measured_false_accept,
+        timeout_seconds=timeout_seconds,
+    )
+
+
+def logprobs(quantile: float = 0.1, fewest_tokens: int = 3) -> Verifier:
+    """How sure the model was of its words, by a quantile of its tokens' probabilities: a signal."""
+    if not 0 <= quantile <= 1:
+        raise RequestError("checks.logprobs: quantile must be within 0 and 1.", fix="quantile=0.1")
+    return Logprobs(quantile, fewest_tokens)
+
+
+def command(run: str | Sequence[str], **options: Any) -> Verifier:
+    """A command that sees the answer as files exits zero, in the sandbox.
+
+    ``options`` are those of the kind `command` in rung.toml. Raises ConfigError.
+    """
+    return commands.command({"run": run if isinstance(run, str) else tuple(run), **options})
+
+
+def unit_tests(
+    tests: str | None = None,
+    *,
+    cases: str | Sequence[Mapping[str, Any]] | None = None,
+    module: str | None = None,
+    mode: str = "auto",
+    timeout_seconds: float = suites.SECONDS,
+) -> Verifier:
+    """Your tests pass on the Python in the answer, which cannot reach them. Raises ConfigError.
+
+    ``tests`` is their source, as for pytest or unittest or plain assertions, or ``cases`` are
+    ``{"call": "add", "args": [2, 2], "expect": 4}``. ``module`` is what they import the answer as,
+    ``mode`` one of auto, split and in_process.
+    """
+    return suites.unit_tests(
+        tests, cases=cases, module=module, mode=mode, timeout_seconds=timeout_seconds
+    )
+
+
 def not_empty() -> Verifier:
     """The answer holds text or a tool call."""
     return NotEmpty(weight=Weight.REQUIRED)
@@ -180,15 +283,25 @@ def not_hedged() -> Verifier:
 
 
 def verifiers(verify: Verify) -> tuple[Verifier, ...]:
-    """Whatever ``verify=`` was given, as verifiers: one callable or verifier, or several.
+    """Whatever ``verify=`` was given, as verifiers: a function, a check, a command, or several.
 
     Raises RequestError for anything else.
     """
-    if callable(verify) or _is_verifier(verify):
-        return (_one(verify),)
-    if isinstance(verify, str) or not isinstance(verify, Sequence):
-        return (_one(verify),)
-    return tuple(_one(each) for each in verify)
+    return tuple(_one(each) for each in _several(verify))
+
+
+def split(verify: Verify) -> tuple[tuple[str, ...], tuple[Verifier, ...]]:
+    """The names of configured verifiers in ``verify``, and `verifiers` of the rest."""
+    names: list[str] = []
+    rest: list[Any] = []
+    for each in _several(verify):
+        (names if isinstance(each, str) and not is_command(each) else rest).append(each)
+    return tuple(names), verifiers(tuple(rest))
+
+
+def _several(verify: Verify) -> Sequence[Any]:
+    alone = isinstance(verify, str) or callable(verify) or _is_verifier(verify)
+    return verify if not alone and isinstance(verify, Sequence) else (verify,)
 
 
 def _one(given: Any) -> Verifier:
@@ -196,10 +309,16 @@ def _one(given: Any) -> Verifier:
         return cast("Verifier", given)
     if callable(given):
         return functions.function(given)
+    if isinstance(given, str) and is_command(given):
+        return command(given)
     raise RequestError(
-        f"verify= takes a function or one of rung.checks, not {type(given).__name__}.",
-        fix="write verify=lambda text: ..., or verify=checks.json_schema(...)",
+        f"verify= takes a function, one of rung.checks or a command line, not {_shown(given)}.",
+        fix="write verify=lambda text: ..., verify=checks.json_schema(...) or verify='pytest -q'",
     )
+
+
+def _shown(given: Any) -> str:
+    return repr(given[:60]) if isinstance(given, str) else type(given).__name__
 
 
 def _is_verifier(given: object) -> bool:

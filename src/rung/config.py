@@ -93,7 +93,7 @@ class LadderTable(_Table):
     tiers: Annotated[tuple[str, ...], Field(min_length=1)]
     verify: tuple[str, ...] = ()
     on_exhausted: OnExhausted = OnExhausted.INBOX
-    min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.5
+    min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.8
     compare: Comparison = Comparison.AUTO
     compare_fields: tuple[str, ...] = ()
     vote_certainty: Annotated[float, Field(gt=0.5, le=1)] = 0.95
@@ -121,6 +121,9 @@ class SandboxTable(_Table):
 
     allow_unsandboxed: bool = False
     workspace: str | None = None
+    memory_mb: Annotated[int, Field(ge=64, le=1_048_576)] = 512
+    processes: Annotated[int, Field(ge=8, le=4096)] = 32
+    reads: tuple[str, ...] = ()
 
 
 class FileTable(_Table):
@@ -297,6 +300,7 @@ def _keys_at(where: Sequence[str]) -> list[str]:
         "tiers": TierTable,
         "ladders": LadderTable,
         "server": ServerTable,
+        "sandbox": SandboxTable,
     }
     if not where:
         return list(FileTable.model_fields)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from rung.config import Config, LadderTable, PriceTable, TierTable, is_command
@@ -12,6 +13,7 @@ from rung.core.nearest import nearest
 from rung.core.plan import OnExhausted, Policy, Rung
 from rung.core.types import Need
 from rung.core.vote import Vote
+from rung.experience import Auto
 from rung.pricing import PriceBook, PriceOverride
 from rung.providers.registry import ProviderRow, is_local, lacks_of, lookup
 from rung.runner import Pricer
@@ -24,6 +26,7 @@ READY_MADE = "ready_made"
 """The provider's name of tiers that the library was handed as objects."""
 
 
+AUTO = "auto"
 MOST_REPAIRS = 1
 """How often an answer is repaired where the configuration leaves it to experience."""
 
@@ -59,7 +62,7 @@ def policy_of(name: str, table: LadderTable, config: Config) -> Policy:
     """A ladder's rules."""
     return Policy(
         ladder=name,
-        rungs=tuple(_rung(tier, config.file.tiers[tier]) for tier in table.tiers),
+        rungs=tuple(_rung(t, config.file.tiers[t], carry=table.carry is True) for t in table.tiers),
         stream_mode=table.stream,
         on_exhausted=table.on_exhausted,
         min_confidence=table.min_confidence,
@@ -68,6 +71,27 @@ def policy_of(name: str, table: LadderTable, config: Config) -> Policy:
         deadline_seconds=table.deadline_seconds,
         cost_cap_nanousd=None if table.max_usd is None else from_usd(table.max_usd),
     )
+
+
+def audit_policy(name: str, table: LadderTable, config: Config) -> Policy:
+    """The rules of a second look at a ladder's answers: one tier, and nobody asked after it."""
+    by = table.audit_by or table.tiers[-1]
+    cap = None if table.max_usd is None else from_usd(table.max_usd)
+    return Policy(
+        name,
+        (_rung(by, config.file.tiers[by]),),
+        on_exhausted=OnExhausted.ERROR,
+        vote=Vote(table.compare, table.compare_fields, table.vote_certainty),
+        max_wait_seconds=table.max_wait_seconds,
+        cost_cap_nanousd=cap,
+    )
+
+
+def auto_of(table: LadderTable, config: Config) -> Auto:
+    """What a ladder leaves to experience."""
+    tiers = config.file.tiers
+    open_ones = frozenset(tier for tier in table.tiers if tiers[tier].repairs == AUTO)
+    return Auto(open_ones, table.carry == AUTO)
 
 
 def embeddings_policy(config: Config) -> Policy | None:
@@ -80,7 +104,7 @@ def embeddings_policy(config: Config) -> Policy | None:
     )
 
 
-def _rung(name: str, table: TierTable) -> Rung:
+def _rung(name: str, table: TierTable, *, carry: bool = False) -> Rung:
     lacks: frozenset[Need] = frozenset()
     if table.provider != READY_MADE:
         lacks = lacks_of(lookup(table.provider), table.model or "")
@@ -93,8 +117,9 @@ def _rung(name: str, table: TierTable) -> Rung:
         lacks=lacks,
         timeout_seconds=table.timeout_seconds,
         retries=table.retries,
-        repairs=MOST_REPAIRS if table.repairs == "auto" else table.repairs,
+        repairs=table.repairs if isinstance(table.repairs, int) else MOST_REPAIRS,
         samples=table.samples,
+        carry=carry,
     )
 
 
@@ -107,11 +132,34 @@ def verifier_of(name: str, options: Mapping[str, Any], config: Config) -> Verifi
     if wanted not in kinds:
         said = "is required." if not wanted else f"there is no kind {wanted!r}."
         raise ConfigError([Problem("kind", said, nearest(wanted, sorted(kinds)))])
-    given = {key: value for key, value in options.items() if key != "kind"}
-    for key in ("schema", "workspace"):
+    given = {key: _plain(value) for key, value in options.items() if key != "kind"}
+    for key in ("schema", "workspace", *(("tests", "cases") if wanted == "unit_tests" else ())):
         if isinstance(given.get(key), str):
             given[key] = str(config.folder / given[key])
+    unknown = [_unknown_tier(k, given[k], config) for k in kinds[wanted].tiers if k in given]
+    if any(unknown):
+        raise ConfigError([problem for problem in unknown if problem is not None])
     return build(name, kinds[wanted], given)
+
+
+def _plain(value: object) -> Any:
+    """An option as JSON would have it: the file's numbers are read exactly, for money's sake."""
+    match value:
+        case Decimal():
+            return float(value)
+        case dict():
+            return {key: _plain(each) for key, each in value.items()}
+        case list():
+            return [_plain(each) for each in value]
+        case _:
+            return value
+
+
+def _unknown_tier(key: str, tier: object, config: Config) -> Problem | None:
+    if not isinstance(tier, str) or tier in config.file.tiers:
+        return None
+    fix = nearest(tier, list(config.file.tiers)) or f"add [tiers.{tier}]"
+    return Problem(key, f"there is no tier {tier!r}.", fix)
 
 
 def commands_of(config: Config) -> Iterator[str]:

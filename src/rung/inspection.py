@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterator
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 from rung.config import Config, TierTable, is_command
-from rung.core.errors import ConfigError, Problem
+from rung.core.errors import ConfigError, Problem, RungError
 from rung.core.nearest import nearest
 from rung.core.plan import TOOL_CALLS, OnExhausted
 from rung.core.vote import AGREEMENT
+from rung.desk import HUMAN
 from rung.fittings import command_of, key_variable, pricer_of, stays_local, verifier_of
 from rung.pricing import PriceBook
 from rung.providers.registry import (
@@ -65,6 +67,8 @@ def problems(config: Config, ready: Container[str] = ()) -> list[Problem]:
             if line not in config.file.verifiers and is_command(line):
                 found += _collect(f"ladders.{name}.verify", partial(command_of, line, config))
     found += _inbox_problems(config)
+    found += _sandbox_problems(config)
+    found += _audit_problems(config)
     if config.file.baseline is not None and config.file.baseline not in config.file.tiers:
         model = config.file.baseline
         found += _collect("baseline", lambda: book.pricer(None, model, None, local=False))
@@ -109,6 +113,45 @@ def _inbox_problems(config: Config) -> Iterator[Problem]:
     if not private and not url.startswith("https://"):
         said = "is neither https nor an address of this machine or network."
         yield Problem("inbox_webhook", said, 'as in "http://127.0.0.1:9000/rung"')
+
+
+def _audit_problems(config: Config) -> Iterator[Problem]:
+    tiers = config.file.tiers
+    for name, table in config.file.ladders.items():
+        place, by = f"ladders.{name}.audit_by", table.audit_by
+        if by is not None and not table.audit:
+            fix = 'add `audit = "2%"`, or remove it'
+            yield Problem(place, "does nothing without `audit`.", fix)
+        if by is not None and by != HUMAN and by not in tiers:
+            fix = nearest(by, [HUMAN, *tiers]) or f"name one of these: {HUMAN}, {', '.join(tiers)}"
+            yield Problem(place, f"there is no tier {by!r}.", fix)
+        lowest = table.audit and (by or table.tiers[-1]) == table.tiers[0]
+        if lowest and table.audit_by is None:
+            said = "the ladder has one tier, and nobody above it to look again."
+            fix = f'name another tier with `audit_by`, or `audit_by = "{HUMAN}"`'
+            yield Problem(f"ladders.{name}.audit", said, fix)
+        elif lowest:
+            said = f"{by!r} is the lowest tier of the ladder: nothing below it could be audited."
+            yield Problem(place, said, f'leave it out for {table.tiers[-1]!r}, or write "{HUMAN}"')
+
+
+def _sandbox_problems(config: Config) -> Iterator[Problem]:
+    """Folders that commands are to see: programs are, what rung or people keep is not."""
+    from rung.sandbox.tools import checked
+
+    for name in config.file.sandbox.reads:
+        folder, place = Path(name), "sandbox.reads"
+        try:
+            if not folder.is_absolute() or not folder.is_dir():
+                said = f"{name!r} is no folder that begins with /."
+                yield Problem(place, said, 'reads = ["/opt/tool"]')
+            elif config.ledger.resolve().is_relative_to(checked(folder).resolve()):
+                said = f"the ledger is below {name!r}, and commands would see it."
+                yield Problem(place, said, "name a folder that holds programs alone")
+        except RungError as error:
+            yield Problem(place, f"{error.message}.", error.fix)
+        except (OSError, ValueError) as error:
+            yield Problem(place, f"{name!r} cannot be looked at: {error}.", "correct the path")
 
 
 def _idle_model(table: TierTable, row: ProviderRow) -> set[str]:

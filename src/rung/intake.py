@@ -11,12 +11,12 @@ import math
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
 from rung.core.engine import Accept, Exhausted
-from rung.core.errors import RequestError
+from rung.core.errors import LedgerError, RequestError
 from rung.core.features import Features, features
 from rung.core.growth import Delta
 from rung.core.outcome import Outcome
@@ -34,6 +34,7 @@ from rung.core.types import (
 from rung.core.vote import AGREEMENT
 from rung.delivery import Sink
 from rung.desk import Desk
+from rung.experience import Experience
 from rung.gates import Gates
 from rung.memory import BrokenStreams, RetryBudget
 from rung.providers.base import CallError, Counting
@@ -77,7 +78,8 @@ class Baselines(Protocol):
 class Parts:
     """All that requests need, put together once.
 
-    ``equipped`` gives a check that a caller brought what it needs to run.
+    ``equipped`` gives a check that a caller brought what it needs to run. ``after`` is told of each
+    outcome, with those checks, once it is booked; it returns at once and does not raise.
     """
 
     ways: Ways
@@ -86,6 +88,8 @@ class Parts:
     book: Book | None
     desk: Desk | None = None
     equipped: Callable[[Verifier], Verifier] = as_it_is
+    experience: Experience = field(default_factory=lambda: Experience({}))
+    after: Callable[[Outcome, tuple[Verifier, ...]], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,25 +125,29 @@ class Intake:
         self._wall = wall
         self._retries = RetryBudget()
         self._broken = BrokenStreams(wall)
-        self._last_words: set[asyncio.Task[None]] = set()
+        self._last_words: set[asyncio.Future[None]] = set()
 
     def order(self, request: Request, extra: tuple[Verifier, ...] = ()) -> Order:
         """Plan a request, calling nothing. Raises RequestError for what cannot be served."""
         _check(request)
         policy, pinned = self.parts.ways.of(request)
+        seed = zlib.crc32(request.id.encode())
+        policy = self.parts.experience.of(policy, seed)
         brought = tuple(self.parts.equipped(each) for each in extra)
         listed = self.parts.gates.of(request, policy.ladder, brought)
         seen = features(request)
         passing = request.stream and stream_mode(policy, seen.needs) is StreamMode.PASS
+        costs, drafts = self._worst_costs(seen, policy, request)
         terms = Terms(
             checks=listed.checks(watching=passing),
-            worst_costs=self._worst_costs(seen, policy, request),
+            worst_costs=costs,
+            worst_drafts=drafts,
             stream=request.stream,
             may_retry=self._retries.earn(),
             pinned=pinned,
             deadline_seconds=request.directions.deadline_seconds,
             cost_cap_nanousd=request.directions.max_cost_nanousd,
-            seed=zlib.crc32(request.id.encode()),
+            seed=seed,
         )
         made = plan(seen, policy, terms)
         if not made.steps:
@@ -167,6 +175,8 @@ class Intake:
             raise
         outcome = self._outcome(run, started)
         await self._book(outcome)
+        if self.parts.after is not None:
+            self.parts.after(outcome, extra)
         if outcome.inbox:
             outcome = await self._answered(outcome)
         served = None if outcome.served is None else outcome.attempts[outcome.served]
@@ -189,22 +199,22 @@ class Intake:
 
     def _worst_costs(
         self, seen: Features, policy: Policy, request: Request
-    ) -> Mapping[str, int] | None:
+    ) -> tuple[Mapping[str, int] | None, Mapping[str, int] | None]:
+        """The most that a call can cost by tier, and what a draft it is shown can add."""
         if policy.cost_cap_nanousd is None and request.directions.max_cost_nanousd is None:
-            return None
+            return None, None
         limit = request.sampling.max_tokens
         written = UNBOUNDED_OUTPUT_TOKENS if limit is None else limit
         if Need.MANY_CHOICES in request.needs:
             written *= MOST_CHOICES
-        return {
-            rung.tier: self.parts.ways.tiers[rung.tier].pricer.worst_cost(
-                # A repair is also sent the draft and what was wrong with it.
-                seen.most_input_tokens + (written + FEEDBACK_TOKENS if rung.repairs else 0),
-                written,
-                rung.timeout_seconds,
-            )
-            for rung in policy.rungs
-        }
+        read = seen.most_input_tokens
+        costs, drafts = {}, {}
+        for rung in policy.rungs:
+            worst = self.parts.ways.tiers[rung.tier].pricer.worst_cost
+            costs[rung.tier] = worst(read, written, rung.timeout_seconds)
+            shown = worst(read + written + FEEDBACK_TOKENS, written, rung.timeout_seconds)
+            drafts[rung.tier] = shown - costs[rung.tier]
+        return costs, drafts
 
     # -------------------------------------------------------------- the outcome
 
@@ -236,7 +246,14 @@ class Intake:
             inbox=waits,
         )
         self._broken.note(outcome)
+        self._learn(outcome)
         return outcome
+
+    def _learn(self, outcome: Outcome) -> None:
+        experience = self.parts.experience
+        experience.note(outcome.plan, outcome.attempts)
+        if experience.stale():
+            self._keep(asyncio.ensure_future(asyncio.to_thread(_refreshed, experience)))
 
     def _baselines(self, request: Request, best: Attempt | None, at: datetime) -> dict[str, int]:
         """What the tokens of the best answer would have cost elsewhere, with no cache to help.
@@ -276,9 +293,19 @@ class Intake:
     async def _book_anyway(self, outcome: Outcome) -> None:
         """Book an outcome whose caller has gone, even if this task is cancelled again."""
         task = asyncio.ensure_future(self._book(outcome))
+        self._keep(task)
+        await asyncio.shield(task)
+
+    def _keep(self, task: asyncio.Future[None]) -> None:
+        """Hold on to work that nobody waits for, until it is done."""
         self._last_words.add(task)
         task.add_done_callback(self._last_words.discard)
-        await asyncio.shield(task)
+
+
+def _refreshed(experience: Experience) -> None:
+    # What cannot be read now is read the next time; requests do not depend on it.
+    with suppress(LedgerError):
+        experience.refresh()
 
 
 def _serve(made: Plan, decision: Accept | Exhausted | None) -> tuple[int | None, bool | None]:

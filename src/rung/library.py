@@ -27,6 +27,7 @@ from rung.assemble import Assembly, assemble
 from rung.background import Handed, LoopThread
 from rung.config import Config, FileTable, LadderTable, TierTable
 from rung.core.errors import ConfigError, UpstreamError
+from rung.core.evidence import Confidence
 from rung.core.money import to_usd
 from rung.core.outcome import Outcome
 from rung.core.parts import ToolCall
@@ -54,9 +55,14 @@ class LadderRules(TypedDict, total=False):
     baseline: str | None
     on_exhausted: Literal["inbox", "best", "error"]
     min_confidence: float
+    compare: Literal["auto", "exact", "number", "fields", "text"]
+    compare_fields: Sequence[str]
+    vote_certainty: float
     max_wait_seconds: float
     deadline_seconds: float | None
     max_usd: Decimal | str | float | None
+    audit: str | float
+    audit_by: str | None
 
 
 class RunOptions(TypedDict, total=False):
@@ -170,6 +176,11 @@ class Result:
     def verified(self) -> bool | None:
         """See the class."""
         return self.outcome.verified
+
+    @property
+    def confidence(self) -> Confidence | None:
+        """The chance that the answer is right by its signals; ``None`` where none had a say."""
+        return self.outcome.confidence
 
     @property
     def inbox(self) -> bool:
@@ -352,11 +363,12 @@ class _Session:
         """See one request through."""
         asked = asking.read(options)
         recipe = self._recipe
-        extra = (*recipe.verifiers, *checks.verifiers(asked.verify))
+        names, brought = checks.split(asked.verify)
+        extra = (*recipe.verifiers, *brought)
         if self._assembly is None:
             self._assembly = assemble(recipe.config, ledger=recipe.keeps_ledger, ready=recipe.ready)
         intake = self._assembly.intake
-        request = asking.request(intake.new_id(), prompt, asked)
+        request = asking.request(intake.new_id(), prompt, asked, verify=names)
         served = await intake.answer(request, extra=extra, sink=asked.sink)
         told = trouble(served.outcome)
         if told is not None and served.outcome.best is None:

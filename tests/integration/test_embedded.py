@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,8 @@ async def model():
 
 async def test_an_answer_grows_in_pieces_and_is_counted_by_the_model(model):
     _, free, _ = model
-    deltas, done = await answer(free, make_ask("Write a poem.", max_tokens=20))
+    ask = make_ask("Write a poem.", max_tokens=20)
+    deltas, done = await answer(free, replace(ask, logprobs=True))
     assert len(deltas) > 5
     assert "".join(delta.text for delta in deltas) == done.answer.text
     assert done.answer.model == find_model().stem
@@ -125,6 +127,8 @@ async def test_an_answer_grows_in_pieces_and_is_counted_by_the_model(model):
     assert len(done.answer.logprobs) == 20
     assert all(value <= 0 for value in done.answer.logprobs)
     assert done.losses == ()
+    _, unasked = await answer(free, ask)
+    assert (unasked.answer.text, unasked.answer.logprobs) == (done.answer.text, ())
 
 
 async def test_the_first_call_pays_for_the_load_and_the_next_finds_a_warm_cache(model):
@@ -158,7 +162,7 @@ async def test_a_schema_steers_only_the_constrained_provider(model):
     _, free, steered = model
     schema = {"type": "object", "properties": {"a": {"enum": ["x", "y"]}}, "required": ["a"]}
     ask = make_ask("Say hi.", schema=SchemaRequest(schema), max_tokens=60)
-    _, done = await answer(steered, ask)
+    _, done = await answer(steered, replace(ask, logprobs=True))
     assert json.loads(done.answer.text)["a"] in {"x", "y"}
     assert 0 < len(done.answer.logprobs) <= done.usage.output_tokens
     _, done = await answer(free, ask)

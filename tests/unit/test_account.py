@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, settings
 
-from rung.account import outcome_json, reasons, stored_json
+from rung.account import drawing, outcome_json, reasons, stored_json
 from rung.core.engine import Accept, Exhausted, Exhaustion
 from rung.core.parts import Tool, ToolCall
 from rung.core.plan import Excluded, OnExhausted, Plan, Step, StreamMode
@@ -20,6 +20,7 @@ from rung.core.types import (
     Phase,
 )
 from rung.core.verdicts import Check, Status, Verdict, Weight
+from rung.core.vote import Comparison, Vote
 from rung.ledger import Ledger
 from support.outcomes import outcome, outcomes
 
@@ -149,8 +150,42 @@ def test_a_doubt_is_told_with_its_number(stored):
         decision=Accept(1, verified=True),
     )
     assert first == (
-        "The signal doubt put the chance of being right at 0.25, below 0.50, so it climbed to high."
+        "The signal doubt put the chance of being right at 0.25 (uncalibrated), below 0.50,"
+        " so it climbed to high."
     )
+
+
+def test_a_vote_is_told_draw_by_draw(stored):
+    vote = Vote(Comparison.NUMBER, certainty=0.85)
+    agreement = Check("agreement", Weight.SIGNAL)
+    plan = Plan("default", (Step("low", (agreement,), samples=9, vote=vote),))
+    drawn = [
+        replace(attempt("low", kind=kind), answer=Answer(text))
+        for kind, text in (
+            (Kind.FIRST, "so 42"),
+            (Kind.SAMPLE, "43"),
+            (Kind.SAMPLE, "#### 42"),
+            (Kind.SAMPLE, "42 apples"),
+            (Kind.SAMPLE, "42.0"),
+        )
+    ]
+    drawn[-1] = drawn[-1].with_verdict(verdict("agreement", Status.PASSED, 0.8))
+    made = outcome(
+        plan=plan, attempts=tuple(drawn), decision=Accept(4, verified=None), verified=None, served=4
+    )
+    back = stored(made)
+    assert list(reasons(back)) == [
+        "One answer is no vote, so low was asked for another answer.",
+        "The vote was open, 1 of 2 answers in agreement, so low was asked for another answer.",
+        "The vote was open, 2 of 3 answers in agreement, so low was asked for another answer.",
+        "The vote was open, 3 of 4 answers in agreement, so low was asked for another answer.",
+        "No check spoke against it: it was served, with nothing to verify it by.",
+    ]
+    assert drawing(plan.steps[0]) == (
+        "up to 9 answers, compared as number; fewer once one leads for good or with 85% certainty"
+    )
+    (step,) = stored_json(back)["plan"]["steps"]
+    assert step["vote"] == {"comparison": "number", "fields": (), "certainty": 0.85}
 
 
 @pytest.mark.parametrize(

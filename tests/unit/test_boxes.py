@@ -1,12 +1,14 @@
 """Where commands run: proved once, and what keeps it from that is told to every check."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
-from rung.boxes import CommandRoom
+from rung import boxes
+from rung.boxes import CommandRoom, room_for
 from rung.core.errors import RungError
-from rung.sandbox import Ended, Proof, Ran, UnavailableError
+from rung.sandbox import Ended, Limits, Proof, Ran, UnavailableError
 from rung.verifiers.command import Errand
 
 ERRAND = Errand(("true",), {"a.py": b"x"}, b"in", 3.0, environment={"A": "1"})
@@ -70,3 +72,35 @@ async def test_closing_leaves_nothing_and_can_be_done_twice():
     await room.close()
     await room.close()
     assert box.closed == 1
+
+
+async def test_a_command_has_the_rooms_limits_and_environment_under_its_own():
+    box = Box()
+    limits = Limits(memory_bytes=1 << 30, processes=7)
+    room = CommandRoom(lambda: box, limits, {"A": "room", "B": "room"})
+    await room.run(ERRAND)
+    (job, used), *_ = box.jobs
+    assert job.environment == {"A": "1", "B": "room"}
+    assert (used.memory_bytes, used.processes, used.wall_seconds) == (1 << 30, 7, 3.0)
+
+
+@pytest.mark.parametrize("bare", [False, True])
+async def test_tools_of_rungs_own_environment_come_first_and_keep_no_caches(monkeypatch, bare):
+    made = []
+
+    def make(limits, **more):
+        made.append((limits, more))
+        return Box()
+
+    monkeypatch.setattr(boxes, "Unsandboxed" if bare else "Sandbox", make)
+    monkeypatch.setattr(boxes, "own_tools", lambda: (Path("/venv"),))
+    monkeypatch.setattr(boxes, "own_environment", lambda: Path("/venv"))
+    limits = Limits(processes=9)
+    room = room_for(limits, (Path("/opt/go"),), bare=bare)
+    assert made == []
+    await room.run(ERRAND)
+    assert made == [(limits, {} if bare else {"reads": (Path("/venv"), Path("/opt/go"))})]
+    (job, _), *_ = room._box.jobs
+    assert job.environment["PATH"].startswith("/venv/bin:/opt/go/bin:/usr/local/bin:")
+    assert job.environment["RUFF_NO_CACHE"] == "true"
+    assert ("PYTEST_ADDOPTS" in job.environment) is not bare

@@ -75,7 +75,12 @@ def test_every_public_builder_is_tried_here():
     names = {"json_schema", "json_object", "labels", "function", "not_empty", "not_cut_off"}
     names |= {"length", "regex", "language", "code_parses", "sql", "arithmetic", "diff_applies"}
     names |= {"numbers_grounded", "names_grounded", "quotes_present", "placeholders_kept"}
-    names |= {"edit_grounded"}
+    names |= {"edit_grounded", "logprobs"}
+    names |= {"behaviour"}  # it needs a box: test_verifier_behaviour.py tries it
+    names |= {"unit_tests"}  # as above: test_unit_tests.py tries it
+    names |= {"command"}  # as above: test_verifier_command.py tries it
+    names |= {"ruff"}  # as above: test_verifier_ruff.py tries it
+    names |= {"judge"}  # it needs a tier: test_verifier_judge.py tries it
     builders = set(checks.__all__) - {"Verify", "verifiers"}
     assert builders == names | {"not_refused", "not_hedged"}
 
@@ -98,6 +103,8 @@ def test_what_verify_takes():
         "isupper",
     ]
     assert checks.verifiers(()) == ()
-    for wrong in ("pytest -q", 5, [one, "x"], None):
+    assert [check.name for check in checks.verifiers("pytest -q")] == ["command"]
+    assert checks.split([one, "team", "./check.sh"])[0] == ("team",)
+    for wrong in ("pytest", 5, [one, "x"], None):
         with pytest.raises(RequestError, match="verify= takes"):
             checks.verifiers(wrong)

@@ -51,7 +51,7 @@ def test_little_has_to_be_said():
     assert (ladder.tiers, ladder.on_exhausted) == (("a",), OnExhausted.INBOX)
     assert (made.file.server.host, made.file.server.port) == ("127.0.0.1", 4100)
     tier = made.file.tiers["a"]
-    assert (tier.retries, tier.repairs, tier.samples, tier.timeout_seconds) == (1, 0, 1, 120.0)
+    assert (tier.retries, tier.repairs, tier.samples, tier.timeout_seconds) == (1, "auto", 1, 120.0)
 
 
 def test_the_first_ladder_is_the_default_unless_another_is_named():
@@ -325,3 +325,37 @@ def test_a_key_that_cannot_be_sent_is_refused_without_being_shown(key):
     told = fault(text, {"MY_KEY": key})
     assert "the key in MY_KEY" in told
     assert "secret" not in told
+
+
+# ------------------------------------------------------------------ the sandbox
+
+
+def test_what_commands_may_take_and_see_can_be_set(tmp_path):
+    table = f'[sandbox]\nmemory_mb = 2048\nprocesses = 128\nreads = ["{tmp_path}"]\n'
+    made = parse(SMALL + table, PATH, {}, problems).file.sandbox
+    assert (made.memory_mb, made.processes, made.reads) == (2048, 128, (str(tmp_path),))
+    bare = parse(SMALL, PATH, {}, problems).file.sandbox
+    assert (bare.memory_mb, bare.processes, bare.reads) == (512, 32, ())
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("memory_mb = 8", "sandbox.memory_mb"),
+        ("processes = 0", "sandbox.processes"),
+        ('reads = ["opt/tool"]', "no folder that begins with /"),
+        ('reads = ["/no/such/folder"]', "no folder that begins with /"),
+        ('reads = ["/etc"]', "more than programs"),
+        ('reads = ["/"]', "more than programs"),
+        ('reads = ["a\\u0000b"]', "no folder that begins with /"),
+        ('reads = ["/a\\u0000b"]', "sandbox.reads"),
+        ("proceses = 9", "did you mean `processes`"),
+    ],
+)
+def test_faults_of_the_sandbox_are_named(line, said):
+    assert said in fault(SMALL + f"[sandbox]\n{line}\n")
+
+
+def test_commands_are_not_shown_the_ledger(tmp_path):
+    text = f'ledger = "{tmp_path}/ledger.db"\n{SMALL}[sandbox]\nreads = ["{tmp_path}"]\n'
+    assert "the ledger is below" in fault(text)

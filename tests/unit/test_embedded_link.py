@@ -2,6 +2,7 @@ import ast
 import json
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -192,9 +193,32 @@ def test_the_child_turns_a_stream_into_frames():
     ]
 
 
-def test_tokens_without_text_and_logprobs_that_are_no_numbers_are_left_out():
-    got, _ = generate(piece(None, -9.0), piece("", -9.0), piece("a", None, math.inf, -1.0), END)
+def test_tokens_without_text_are_left_out():
+    got, _ = generate(piece(None, -9.0), piece("", -9.0), piece("a", -1.0), END)
     assert got == [Wrote(7, "a", (-1.0,)), Ended(7, "stop", None, None, 0)]
+
+
+@pytest.mark.parametrize("odd", [None, math.inf, "-1", []])
+def test_a_logprob_that_is_no_number_spoils_those_of_its_piece(odd):
+    got, _ = generate(piece("a", -1.0, odd), END)
+    assert got == [Wrote(7, "a", ()), Ended(7, "stop", None, None, 0)]
+
+
+def test_the_logprobs_of_an_answer_are_all_there_or_there_are_none():
+    turn = Turn(1, {"messages": []}, timeout_seconds=1, due=1)
+    turn.take(Wrote(1, "a", (-1.0, -0.5)))
+    turn.take(Wrote(1, "b", (-2.0,)))
+    assert turn.logprobs == (-1.0, -0.5, -2.0)
+    turn.take(Wrote(1, "c"))
+    assert turn.logprobs == ()
+    assert turn.usage_so_far().output_tokens == 3
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_logprobs_are_asked_for_where_a_check_reads_them(wanted):
+    body = chat_body(replace(make_ask(), logprobs=wanted), constrained=False)
+    asked = {name: body[name] for name in ("logprobs", "top_logprobs") if name in body}
+    assert asked == ({"logprobs": True, "top_logprobs": 1} if wanted else {})
 
 
 def test_a_cancel_stops_at_the_next_chunk_and_is_acknowledged():

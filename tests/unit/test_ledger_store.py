@@ -1,8 +1,8 @@
 """What is appended comes back, replays the same, and no hostile text keeps it out."""
 
 import asyncio
-import hashlib
 import itertools
+import re
 import signal
 import threading
 from dataclasses import asdict, replace
@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from rung.core.engine import Accept
 from rung.core.errors import LedgerError, RequestError
 from rung.core.parts import Message, Opaque, Role, Text, Tool, ToolCall
-from rung.core.saying import said
 from rung.core.types import (
     Answer,
     Directions,
@@ -25,7 +24,7 @@ from rung.core.types import (
     UsageSource,
 )
 from rung.core.verdicts import Status, Verdict
-from rung.core.vote import canonical
+from rung.core.vote import Comparison, Vote
 from rung.ledger import Ledger, writer
 from rung.ledger.codec import clean
 from support.outcomes import actions, books, outcome, outcomes
@@ -43,6 +42,8 @@ def shared(tmp_path_factory):
     with Ledger.open(tmp_path_factory.mktemp("shared") / "ledger.db") as opened:
         yield opened
 
+
+HASHED = re.compile("sha256:[0-9a-f]{64}")
 
 _numbers = itertools.count()
 
@@ -66,7 +67,10 @@ def test_an_outcome_comes_back_as_it_was_but_for_its_texts(shared, drawn):
     shared.append_now(made)
     stored = shared.find(made.request.id)
     assert stored.plan == plain_plan(made.plan)
-    assert stored.history == tuple(plain_attempt(made.request, each) for each in made.attempts)
+    assert all(HASHED.fullmatch(each.answer.text) for each in stored.history if each.answer)
+    assert tuple(map(without_text, stored.history)) == tuple(
+        without_text(plain_attempt(made.request, each)) for each in made.attempts
+    )
     assert (stored.decision, stored.served, stored.verified) == (
         made.decision,
         made.served,
@@ -106,10 +110,8 @@ def json_clean(text):
 def plain_attempt(request, attempt):
     answer, failure, price = attempt.answer, attempt.failure, attempt.price
     if answer is not None:
-        text = said(answer) if answer.tool_calls else answer.text
-        digest = hashlib.sha256(canonical(text).encode("utf-8", "surrogatepass")).hexdigest()
         calls = tuple(plain_call(request, call) for call in answer.tool_calls)
-        answer = replace(answer, text=f"sha256:{digest}", tool_calls=calls)
+        answer = replace(answer, tool_calls=calls)
     return replace(
         attempt,
         answer=answer,
@@ -118,6 +120,12 @@ def plain_attempt(request, attempt):
         verdicts=tuple(replace(v, reason=clean(v.reason)) for v in attempt.verdicts),
         losses=tuple(json_clean(loss) for loss in attempt.losses),
     )
+
+
+def without_text(attempt):
+    if attempt.answer is None:
+        return attempt
+    return replace(attempt, answer=replace(attempt.answer, text=""))
 
 
 def plain_call(request, call):
@@ -203,6 +211,29 @@ def test_words_that_look_like_a_hash_are_hashed_like_any_others(ledger):
 )
 def test_answers_agree_in_the_ledger_when_text_and_tool_calls_do(ledger, one, other, agree):
     ledger.append_now(answering(outcome(), one, other))
+    first, second = ledger.find("last").history
+    assert (first.answer.text == second.answer.text) is agree
+
+
+@pytest.mark.parametrize(
+    ("comparison", "one", "other", "agree"),
+    [
+        (Comparison.AUTO, "42.0", "42", True),
+        (Comparison.AUTO, "so 42", "42", False),
+        (Comparison.EXACT, "42.0", "42", False),
+        (Comparison.NUMBER, "so 42 apples", "#### 42.0", True),
+        (Comparison.FIELDS, '{"a": 1}', 'Here: {"a": 1.0}', True),
+        (Comparison.TEXT, "a b c d e f g h i j", "A B C D E F G H I J K", True),
+        (Comparison.TEXT, "a b c d e f g h i j", "k l m", False),
+    ],
+)
+def test_answers_agree_in_the_ledger_as_the_plan_compares_them(
+    ledger, comparison, one, other, agree
+):
+    made = answering(outcome(), Answer(one), Answer(other))
+    tiny, *rest = made.plan.steps
+    steps = (replace(tiny, vote=Vote(comparison)), *rest)
+    ledger.append_now(replace(made, plan=replace(made.plan, steps=steps)))
     first, second = ledger.find("last").history
     assert (first.answer.text == second.answer.text) is agree
 

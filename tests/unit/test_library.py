@@ -36,7 +36,7 @@ SCHEMA = {"type": "object", "properties": {"age": {"type": "integer"}}, "require
 
 def scripted(name, *replies, cycle=False, **options):
     provider = ScriptedProvider(replies, cycle=cycle)
-    return Tier.ready_made(name, provider, **options)
+    return Tier.ready_made(name, provider, **{"repairs": 0, **options})
 
 
 def cascade(*tiers, ledger=None, environment=None, **options):
@@ -213,7 +213,7 @@ def test_when_no_tier_answers_it_raises_with_what_each_said():
         ({"stop": 7}, "stop"),
         ({"schema": 7}, "schema"),
         ({"schema": {"type": "strnig"}}, "strnig"),
-        ({"verify": "ls"}, "verify="),
+        ({"verify": "ls"}, "there is no verifier 'ls'"),
         ({"verify": 7}, "verify="),
         ({"tier": "nope"}, "no tier 'nope'"),
         ({"ladder": "nope"}, "no ladder 'nope'"),

@@ -72,7 +72,7 @@ class Watch:
 class Stage:
     """Ladder `default` over these providers, cheap to dear."""
 
-    def __init__(self, *providers, tier="retries = 0", ladder="", error=None):
+    def __init__(self, *providers, tier="retries = 0\nrepairs = 0", ladder="", error=None):
         names = [chr(ord("a") + n) for n in range(len(providers))]
         text = "".join(f'[tiers.{n}]\nprovider = "{READY_MADE}"\n{tier}\n' for n in names)
         text += f"[ladders.default]\ntiers = {names}\n{ladder}"

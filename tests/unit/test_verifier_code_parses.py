@@ -66,7 +66,7 @@ async def test_the_reason_names_the_line_of_the_answer():
 async def test_all_blocks_count_and_those_of_other_languages_are_named():
     good, bad = block("python", "a = 1"), block("python", "a = = 1")
     assert await status(code_parses(), good + "\n" + bad) is Status.FAILED
-    found = await verdict(code_parses(), good + "\n" + block("rust", "fn main() {"))
+    found = await verdict(code_parses(), good + "\n" + block("cobol", "MOVE 1 TO"))
     assert (found.status, "1 in other languages not judged" in found.reason) == (
         Status.PASSED,
         True,
@@ -74,7 +74,7 @@ async def test_all_blocks_count_and_those_of_other_languages_are_named():
 
 
 async def test_without_a_block_that_is_known_there_is_nothing_to_judge():
-    for answer in ("just words", block("rust", "fn main( {"), block("", "a = = 1"), ""):
+    for answer in ("just words", block("cobol", "MOVE 1 TO"), block("", "a = = 1"), ""):
         found = await verdict(code_parses(), answer)
         assert (found.status, found.vacuous) == (Status.PASSED, True), answer
 
@@ -88,7 +88,7 @@ async def test_a_language_asks_for_code_in_it():
     assert await status(gate, block("json", "{}")) is Status.FAILED
     with pytest.raises(ConfigError, match="cannot be parsed"):
         code_parses("cobol")
-    assert set(LANGUAGES) == {"python", "json", "jsonl", "toml", "xml"}
+    assert set(LANGUAGES) >= {"python", "json", "jsonl", "toml", "xml"}
 
 
 async def test_nothing_is_run(tmp_path):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rung.core.errors import ConfigError
-from rung.core.types import Answer, Finish, Need, Usage, UsageSource
-from rung.core.verdicts import Status, Verdict, Weight
+from rung.core.plan import Step
+from rung.core.types import Answer, Finish, Kind, Need, Usage, UsageSource
+from rung.core.verdicts import Check, Status, Verdict, Weight
+from rung.core.vote import PLAIN_VOTE, Comparison, Vote
 from rung.verifiers.agreement import Agreement
 from rung.verifiers.cut_off import CutOff
 from rung.verifiers.label_set import label_set
@@ -150,11 +154,46 @@ def test_one_answer_is_no_vote():
     assert Agreement().check(alone).status is Status.ABSTAINED
 
 
+def voting(text, *others, vote=PLAIN_VOTE, verdicts=()):
+    """An answer and those drawn before it, on a plan with a gate."""
+    checks = (Check("gate", Weight.IMPLIED), Check("agreement", Weight.SIGNAL))
+    made = subject(text, siblings=others)
+    own = replace(made.attempt, verdicts=verdicts)
+    return replace(made, attempt=own, step=Step("small", checks, vote=vote))
+
+
 def test_an_answer_that_a_gate_rejected_is_drawn_and_does_not_vote():
     rejected = attempt("a", "1", verdicts=(Verdict("gate", Status.FAILED, "no"),))
     doubted = attempt("b", "1", verdicts=(Verdict("hedging", Status.FAILED, "?", score=0.4),))
-    assert Agreement().check(subject("1", siblings=(rejected,))).score == pytest.approx(1 / 2)
-    assert Agreement().check(subject("1", siblings=(doubted,))).score == 1
+    assert Agreement().check(voting("1", rejected)).score == pytest.approx(1 / 2)
+    assert Agreement().check(voting("1", doubted)).score == 1
+
+
+def test_a_repair_stands_in_for_the_answer_that_it_mends():
+    rejected = attempt("a", "1", verdicts=(Verdict("gate", Status.FAILED, "no"),))
+    repair = replace(attempt("b", "2"), kind=Kind.REPAIR)
+    found = Agreement().check(voting("2", rejected, repair))
+    assert found.reason == "2 of 2 answers agree (uncalibrated)"
+
+
+def test_answers_are_compared_as_the_plan_says():
+    others = (attempt("a", "so 42 apples"), attempt("b", "43"))
+    assert Agreement().check(voting("#### 42", *others)).score == pytest.approx(1 / 3)
+    found = Agreement().check(voting("#### 42", *others, vote=Vote(Comparison.NUMBER)))
+    assert found.reason == "2 of 3 answers agree (uncalibrated)"
+
+
+def test_what_checks_say_that_answers_mean_goes_before_their_words():
+    def says(digest):
+        return (Verdict("behaviour", Status.PASSED, "", vacuous=True, says=digest),)
+
+    others = (attempt("a", "x", verdicts=says("this")), attempt("b", "y", verdicts=says("that")))
+    assert Agreement().check(voting("z", *others, verdicts=says("that"))).score == pytest.approx(
+        2 / 3
+    )
+    assert Agreement().check(voting("x", *others)).score == pytest.approx(1 / 3)
+    unknown = (attempt("a", "x"), attempt("b", "x", verdicts=says("this")))
+    assert Agreement().check(voting("x", *unknown)).score == pytest.approx(1 / 3)
 
 
 def test_tool_calls_are_not_compared():

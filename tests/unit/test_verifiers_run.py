@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -154,7 +154,7 @@ async def test_a_check_that_hangs_for_ever_is_not_started_without_end(monkeypatc
 def test_a_hanging_check_does_not_keep_the_process_alive():
     script = """
 import asyncio, sys, time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 sys.path[:0] = [{paths}]
 from support.subjects import subject
 from rung.verifiers.base import run
@@ -206,6 +206,15 @@ async def test_a_score_that_is_no_probability_abstains(score):
 @pytest.mark.parametrize("finding", [Finding("passed", "text"), Finding(Status.PASSED, None)])
 async def test_a_finding_of_wrong_types_abstains(finding):
     assert (await run(Check(lambda _: finding), subject())).status is Status.ABSTAINED
+
+
+@pytest.mark.parametrize("says", ["", "x" * 201, "a\nb", "\0", "\ud800", 5, b"x"])
+async def test_a_meaning_that_the_ledger_could_not_keep_abstains(says):
+    finding = Finding(Status.PASSED, "fine", vacuous=True, says=says)
+    verdict = await run(Check(lambda _: finding), subject())
+    assert (verdict.status, verdict.says) == (Status.ABSTAINED, None)
+    fine = replace(finding, says="x" * 200)
+    assert (await run(Check(lambda _: fine), subject())).says == "x" * 200
 
 
 async def test_reasons_are_bounded_and_printable():

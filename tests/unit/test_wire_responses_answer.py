@@ -48,7 +48,12 @@ TOLD: dict[str, Any] = {
                     "annotations": [],
                     "logprobs": [{"token": "Two ", "logprob": -0.5}],
                 },
-                {"type": "output_text", "text": "parts.", "annotations": [], "logprobs": []},
+                {
+                    "type": "output_text",
+                    "text": "parts.",
+                    "annotations": [],
+                    "logprobs": [{"token": "parts.", "logprob": -0.25}],
+                },
             ],
         },
         {
@@ -90,7 +95,7 @@ def test_a_providers_answer_is_read() -> None:
             ToolCall("call_2", "patch", "***", custom=True),
         ),
         thinking="First.\n\nSecond.",
-        logprobs=(-0.5,),
+        logprobs=(-0.5, -0.25),
         dialect="responses",
         body=body,
     )

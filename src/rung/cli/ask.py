@@ -17,11 +17,13 @@ from rung.assemble import assemble, new_id
 from rung.cli.output import console, money, one_line, print_json, seconds, stripped
 from rung.cli.settings import ConfigPath, Json, load
 from rung.cli.watch import Watcher
+from rung.config import Config, is_command
 from rung.core.errors import RequestError, UpstreamError
 from rung.core.outcome import Outcome
 from rung.core.types import Request
-from rung.fittings import verifier_from
+from rung.fittings import command_of, verifier_from
 from rung.trouble import trouble
+from rung.verifiers.base import Verifier
 
 UNVERIFIED = 3
 LONGEST_SCHEMA = 1024 * 1024
@@ -37,7 +39,7 @@ class Wishes:
     schema: Path | None = None
     "A JSON Schema file that the answer must satisfy."
     verify: Annotated[tuple[str, ...], Parameter(negative="")] = ()
-    "A verifier: one of rung.toml by name, or a Python function as package.module:function."
+    "One of rung.toml by name, a command line, or a Python function as package.module:function."
     ladder: str | None = None
     "The ladder to climb."
     tier: str | None = None
@@ -88,10 +90,10 @@ def _piped() -> str:
 
 async def _answer(prompt: str, wishes: Wishes, path: Path | None, *, quiet: bool) -> Outcome:
     request = _request(new_id(), prompt, wishes)
-    own = [name for name in wishes.verify if ":" in name]
-    parts = assemble(load(path))
+    config = load(path)
+    extra = tuple(_own(check, config) for check in wishes.verify if not _is_name(check))
+    parts = assemble(config)
     try:
-        extra = tuple(verifier_from(name) for name in own)
         with Watcher(parts, console(err=True), quiet=quiet) as sink:
             served = await parts.intake.answer(request, extra=extra, sink=sink)
     finally:
@@ -138,8 +140,18 @@ def _request(new_id: str, prompt: str, wishes: Wishes) -> Request:
         deadline_seconds=wishes.deadline,
         max_usd=wishes.max_usd,
     )
-    named = [name for name in wishes.verify if ":" not in name]
+    named = [check for check in wishes.verify if _is_name(check)]
     return asking.request(new_id, prompt, asked, dialect="cli", verify=named)
+
+
+def _is_name(check: str) -> bool:
+    """Whether it can only be a configured verifier's name."""
+    return not is_command(check) and ":" not in check
+
+
+def _own(check: str, config: Config) -> Verifier:
+    """A check that rung.toml need not know. Raises ConfigError."""
+    return command_of(check, config) if is_command(check) else verifier_from(check)
 
 
 def _schema(path: Path) -> Any:

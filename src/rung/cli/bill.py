@@ -24,7 +24,7 @@ from rung.cli.output import (
 )
 from rung.cli.settings import ConfigPath, Json, load, open_ledger
 from rung.core.errors import RequestError
-from rung.ledger.bill import Bill, BillBy, Fidelity, RequestLine, Spend, TierLine, to_json
+from rung.ledger.bill import Bill, BillBy, Fidelity, RequestLine, TierLine, to_json
 from rung.ledger.bill import bill as add_up
 
 SPAN = re.compile(r"^(\d{1,6})([smhdw])$")
@@ -79,10 +79,10 @@ def moment(text: str, now: float) -> float:
 def show_bill(made: Bill, to: Console) -> None:
     """The bill for people."""
     total = made.total
-    if not total.requests + total.resent:
+    if not total.requests + total.resent + total.beside.audited:
         to.print('No requests yet. Try `rung demo`, or `rung ask "..."`.')
         return
-    to.print(_tiers(made.tiers))
+    to.print(_tiers(made))
     to.print()
     for label, value in _figures(total):
         to.print(f"  {label:<28} {value}")
@@ -91,11 +91,11 @@ def show_bill(made: Bill, to: Console) -> None:
         to.print(_lines(made))
 
 
-def _tiers(tiers: tuple[TierLine, ...]) -> object:
+def _tiers(made: Bill) -> object:
     numbers = ("passed", "calls", "spend", "wasted", "time")
     columns = [("tier", "left"), ("answered", "left"), *((name, "right") for name in numbers)]
     shown = table("Who answered", columns)
-    for line in tiers:
+    for line in made.tiers:
         shown.add_row(
             one_line(line.key or NOTHING, 20),
             f"{bar(line.served, BAR_WIDTH)} {share(line.served)}",
@@ -105,7 +105,19 @@ def _tiers(tiers: tuple[TierLine, ...]) -> object:
             money(line.spend.wasted_nanousd),
             seconds(line.spend.wasted_seconds),
         )
+    for name, calls, spend, wasted in _beside(made.total):
+        shown.add_row(f"[dim]{name}[/]", "", "", calls, money(spend), money(wasted), "")
     return shown
+
+
+def _beside(total: RequestLine) -> list[tuple[str, str, int, int]]:
+    """What was billed beside the calls that answer requests: name, calls, spend, of it wasted."""
+    beside = total.beside
+    rows = [
+        ("checks", "", beside.checks_nanousd, beside.checks_wasted_nanousd),
+        ("audits", str(beside.audit_calls), beside.audits_nanousd, 0),
+    ]
+    return [row for row in rows if row[1] not in {"", "0"} or row[2]]
 
 
 def _inbox(total: RequestLine) -> str:
@@ -113,8 +125,8 @@ def _inbox(total: RequestLine) -> str:
     return f"{total.inbox} went to the inbox{answered}"
 
 
-def _wasted(spend: Spend) -> str:
-    return f"{money(spend.wasted_nanousd)} and {seconds(spend.wasted_seconds)}"
+def _wasted(line: RequestLine | TierLine) -> str:
+    return f"{money(line.wasted_nanousd)} and {seconds(line.spend.wasted_seconds)}"
 
 
 def _figures(total: RequestLine) -> list[tuple[str, str]]:
@@ -124,8 +136,8 @@ def _figures(total: RequestLine) -> list[tuple[str, str]]:
         ("nothing passed", f"{total.exhausted} ({_inbox(total)})"),
         ("escalation rate", percent(total.escalation)),
         ("fallbacks on errors", str(total.fallbacks)),
-        ("spend", f"{money(spend.spend_nanousd)}, {money(total.blended_nanousd or 0)} a request"),
-        ("of it wasted", _wasted(spend)),
+        ("spend", f"{money(total.spend_nanousd)}, {money(total.blended_nanousd or 0)} a request"),
+        ("of it wasted", _wasted(total)),
         ("time to answer", f"{seconds(total.median_seconds)}, p90 {seconds(total.p90_seconds)}"),
     ]
     for each in total.savings:
@@ -142,12 +154,19 @@ def _oddities(total: RequestLine) -> list[tuple[str, str]]:
     """What most bills do not have, and only those that have it show."""
     lossy, tools = total.fidelity.lossy, _tools(total.fidelity)
     shown = [
+        ("audited", _audited(total), total.beside.audited),
         ("sent again", f"{total.resent} broken before, counted once", total.resent),
         ("tool calls", tools, tools),
         ("lost in translation", f"{lossy} calls left something out", lossy),
         ("passed un-gated", f"{total.ungated} of {total.requests} requests", total.ungated),
     ]
     return [(label, value) for label, value, there in shown if there]
+
+
+def _audited(total: RequestLine) -> str:
+    beside = total.beside
+    of = f"{beside.audited} of {total.requests} requests"
+    return f"{of}, {money(beside.audits_nanousd)} of the spend"
 
 
 def _tools(fidelity: Fidelity) -> str:
@@ -170,7 +189,7 @@ def _lines(made: Bill) -> object:
             one_line(line.key or NOTHING),
             requests,
             str(line.spend.attempts),
-            money(line.spend.spend_nanousd),
-            _wasted(line.spend),
+            money(line.spend_nanousd),
+            _wasted(line),
         )
     return shown

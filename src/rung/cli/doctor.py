@@ -62,11 +62,8 @@ async def _examine(found: Config) -> dict[str, Any]:
 
 async def _sandbox(parts: Assembly) -> dict[str, Any]:
     """Where commands run. Only a fault where some are configured."""
-    from rung.boxes import CommandRoom
-    from rung.sandbox import Sandbox
-
     needed = parts.workshop.room is not None
-    room = parts.workshop.room or CommandRoom(Sandbox)
+    room = parts.workshop.room or parts.workshop.new_room()
     try:
         proof = await room.prove()
     except RungError as error:

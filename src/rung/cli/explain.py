@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from rung.account import KINDS, called, reasons, stored_json
+from rung.account import KINDS, called, drawing, reasons, stored_json
 from rung.cli.output import NOTHING, console, money, one_line, print_json, seconds, sign, when
 from rung.cli.settings import ConfigPath, Json, load, open_ledger
+from rung.core.evidence import votes
 from rung.core.types import Attempt, UsageSource
 from rung.ledger import StoredOutcome
 from rung.ledger.people import counted
@@ -40,9 +41,14 @@ def _head(found: StoredOutcome, to: Console) -> None:
     to.print(f"{request.body_bytes} bytes by {one_line(request.dialect)}{asked}")
     if request.resend_of is not None:
         to.print(f"sent again after the stream of {one_line(request.resend_of)} broke")
+    if request.audit_of is not None:
+        to.print(f"an audit of {one_line(request.audit_of)}: spent, but no request")
     tiers = " -> ".join(step.tier for step in found.plan.steps) or "no tier"
     stream = f", stream mode {found.plan.stream_mode.value}" if found.plan.stream else ""
     to.print(f"plan {one_line(found.plan.ladder)}: {one_line(tiers, 200)}{stream}")
+    for step in found.plan.steps:
+        if votes(step):
+            to.print(f"  {one_line(step.tier)} draws {one_line(drawing(step), 300)}")
     if found.ungated:
         to.print("[yellow]Its bytes left un-gated, as that mode asks.[/]")
     for each in found.plan.excluded:
@@ -69,9 +75,10 @@ def _attempt(place: int, attempt: Attempt, to: Console) -> None:
     for verdict in attempt.verdicts:
         score = "" if verdict.score is None else f" (score {verdict.score:.2f})"
         nothing = " (nothing to judge)" if verdict.vacuous else ""
+        billed = f", {money(verdict.cost_nanousd)}" if verdict.cost_nanousd else ""
         to.print(
             f"   {sign(verdict.status, vacuous=verdict.vacuous)} {one_line(verdict.verifier)}: "
-            f"{one_line(verdict.reason, 300)}{score}{nothing}"
+            f"{one_line(verdict.reason, 300)}{score}{nothing}{billed}"
         )
 
 

@@ -21,6 +21,7 @@ from rung.core.errors import RequestError
 from rung.core.labels import InboxState
 from rung.core.verdicts import Status, Verdict
 from rung.ledger import InboxEntry, Ledger
+from rung.ledger.reading import AUDIT
 
 LONGEST_SHOWN = 2000
 
@@ -34,7 +35,7 @@ def list(  # noqa: A001 the word people type
     path: ConfigPath = None,
     json: Json = False,
 ) -> None:
-    """List what waits, oldest first.
+    """List what waits, oldest first: questions that no tier passed, and audits.
 
     Args:
         all: Also what was answered or dismissed.
@@ -49,13 +50,16 @@ def list(  # noqa: A001 the word people type
         to.print("The inbox is empty.")
         return
     waiting = sum(item.state == InboxState.OPEN for item in items)
-    columns = [("id", "left"), ("since", "left"), *([("state", "left")] if all else [])]
+    more = ("kind", "state") if all else ("kind",)
+    columns = [(name, "left") for name in ("id", "since", *more)]
     shown = table(f"{waiting} waiting", columns)
     for item in items:
         state = [item.state] if all else []
-        shown.add_row(item.request_id, when(item.created_unix), *state)
+        shown.add_row(item.request_id, when(item.created_unix), item.kind, *state)
     to.print(shown)
     to.print("\n[dim]rung inbox show ID, rung inbox answer ID --text ..., rung explain ID[/]")
+    if any(item.kind == AUDIT for item in items):
+        to.print("[dim]An audit asks whether an answer was right: rung label ID right|wrong[/]")
 
 
 def show(id: str = "last", /, *, path: ConfigPath = None, json: Json = False) -> None:  # noqa: A002 the word people type
@@ -76,6 +80,9 @@ def show(id: str = "last", /, *, path: ConfigPath = None, json: Json = False) ->
     for draft in entry.answers:
         _draft(draft, to)
     _closing(entry, to)
+    if entry.item.kind == AUDIT and entry.closing is None:
+        told = "was it right? Of another draft: --attempt N"
+        to.print(f"\n[dim]rung label {entry.item.request_id} right|wrong[/]  {told}")
 
 
 def answer(  # noqa: PLR0913 a command's options
@@ -138,7 +145,7 @@ def dismiss(
         note: Why, in your own words.
     """
     with open_ledger(load(path, parts=False)) as ledger:
-        entry = _open(ledger, id)
+        entry = _open(ledger, id, audits=True)
         closed = answering.dismiss(ledger, entry, Given(by=by, note=note), time.time())
     if json:
         print_json(asdict(closed))
@@ -190,7 +197,7 @@ def _words(text: str | None, file: Path | None, accept: int | None) -> str | Non
     return found
 
 
-def _open(ledger: Ledger, id: str) -> InboxEntry:  # noqa: A002 the word people type
+def _open(ledger: Ledger, id: str, *, audits: bool = False) -> InboxEntry:  # noqa: A002 the word people type
     """The entry, where it still waits: nobody should check an answer that comes too late."""
     entry = ledger.inbox_entry(id)
     closed = entry.closing
@@ -198,7 +205,16 @@ def _open(ledger: Ledger, id: str) -> InboxEntry:  # noqa: A002 the word people 
         by = "" if closed.by is None else f" by {closed.by}"
         said = f"{closed.request_id} was already {closed.state}{by} at {when(closed.created_unix)}."
         raise RequestError(said, status=409, fix=f"rung inbox show {closed.request_id}")
+    if not audits:
+        _must_be_question(entry)
     return entry
+
+
+def _must_be_question(entry: InboxEntry) -> None:
+    if entry.item.kind == AUDIT:
+        name = entry.item.request_id
+        said = f"{name} was answered; the audit asks whether that was right."
+        raise RequestError(said, status=409, fix=f"rung label {name} right|wrong")
 
 
 def _must_hold(verdict: Verdict | None, *, force: bool) -> None:

@@ -26,7 +26,7 @@ def label(  # noqa: PLR0913 a command's options
     attempt: Number = None,
     note: str = "",
     by: str | None = None,
-    source: LabelSource = LabelSource.HUMAN,
+    source: LabelSource | None = None,
     list: Annotated[bool, Parameter(negative="")] = False,  # noqa: A002 the word people type
     path: ConfigPath = None,
     json: Json = False,
@@ -42,7 +42,7 @@ def label(  # noqa: PLR0913 a command's options
         attempt: The attempt's number in `rung explain`, from 1; else the answer that was served.
         note: Why, in your own words.
         by: Who says so.
-        source: Where the opinion comes from.
+        source: Where the opinion comes from; else a human, or the audit that asked for it.
         list: Show the labels of the request, or the newest of all.
     """
     found = load(path, parts=False)
@@ -58,8 +58,10 @@ def label(  # noqa: PLR0913 a command's options
     with open_ledger(found) as ledger:
         name = ledger.find(id).request.id
         place = None if attempt is None else attempt - 1
-        given = Label(name, verdict == "right", source, time.time(), place, by, note)
-        stored, new = ledger.add_label(given)
+        kind = source or LabelSource.HUMAN
+        given = Label(name, verdict == "right", kind, time.time(), place, by, note)
+        add = ledger.label_by_hand if source is None else ledger.add_label
+        stored, new = add(given)
     if json:
         print_json({"label": asdict(stored), "new": new})
         return

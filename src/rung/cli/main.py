@@ -1,7 +1,8 @@
 """The command line: its commands by name, and the one place where errors become exit codes.
 
-0 done   1 internal fault, or `rung doctor` found one   2 wrong usage, request or configuration
-3 nothing passed   4 no tier answered   5 the ledger   130 interrupted
+0 done   1 internal fault, or what `rung doctor` or `rung verify` looked at has one
+2 wrong usage, request or configuration   3 nothing passed, or nothing was judged
+4 no tier answered   5 the ledger   130 interrupted
 """
 
 from __future__ import annotations
@@ -53,6 +54,27 @@ COMMANDS = {
         "What was spent, where, what it would have cost, and what was wasted.",
         ("rung bill --since 7d", "rung bill --by project", "rung bill --json"),
     ),
+    "verifiers": Command(
+        "How far each check can be relied on: false accepts and rejects, with intervals.",
+        ("rung verifiers --since 30d", "rung verifiers --by source", "rung verifiers --json"),
+    ),
+    "verify": Command(
+        "Run a verifier by hand, or try what it catches.",
+        (
+            "rung verify list",
+            """rung verify run label_set --option 'labels=["spam", "ham"]' --answer answer.txt""",
+            'echo "17 * 23 = 391" | rung verify run arithmetic --answer - --json',
+            'rung verify run "ruff check --isolated ." --answer answer.md',
+            "rung verify run tool_calls --request request.json --answer reply.json",
+            "rung verify test person --answer good/*.json",
+            'rung verify test "pytest -q" --answer good.md --variants 5',
+        ),
+        parts={
+            "run": "One verifier on one answer.",
+            "test": "Spoil good answers and report what is caught.",
+            "list": "Configured verifiers, and kinds.",
+        },
+    ),
     "explain": Command(
         "One request: its plan, every attempt, every verdict, and why.",
         ("rung explain", "rung explain 01a202 --json"),
@@ -81,6 +103,19 @@ COMMANDS = {
             "rung label last right",
             'rung label 01a202 wrong --attempt 1 --note "the total is off by one"',
             "rung label --list",
+        ),
+    ),
+    "repairs": Command(
+        "Whether repairs and carried drafts have paid.",
+        ("rung repairs", "rung repairs --last 500 --json"),
+    ),
+    "calibrate": Command(
+        "How likely answers are to be right, fitted on labels.",
+        (
+            "rung calibrate",
+            "rung calibrate --ladder default --since 30d --target-risk 2%",
+            "rung calibrate --apply",
+            "rung calibrate --show --json",
         ),
     ),
     "doctor": Command(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rung.core.engine import Accept, Exhausted
+from rung.core.evidence import Confidence, confidence_of
 from rung.core.plan import Plan, StreamMode
 from rung.core.types import (
     Answer,
@@ -58,6 +59,14 @@ class Outcome:
     def answer(self) -> Answer | None:
         """The answer that left, if one did."""
         return None if self.served is None else self.attempts[self.served].answer
+
+    @property
+    def confidence(self) -> Confidence | None:
+        """How likely the served answer, else the least bad one, is right by its signals."""
+        best = self.best
+        if best is None:
+            return None
+        return confidence_of(self.plan, self.attempts, self.attempts.index(best))
 
     @property
     def ungated(self) -> bool:

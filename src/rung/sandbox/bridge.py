@@ -32,10 +32,10 @@ class Bridge:
     user: int = 0
     places: tuple[Path, ...] = ()
 
-    def over(self, base: Path) -> Laid:
+    def over(self, base: Path) -> Crossing:
         """The way for one job, by empty folders and files that are made below ``base``."""
         if not self.places:
-            return Laid()
+            return Crossing()
         ends = {place: base / f"shown-{i}" for i, place in enumerate(self.places)}
         for place, end in ends.items():
             if place.is_dir():
@@ -45,7 +45,7 @@ class Bridge:
         pairs = [str(path) for pair in ends.items() for path in pair]
         programs = (self.mount, self.bare, self.become, str(self.user))
         words = (self.unshare, "--mount", "--propagation", "private", "--", self.shell, "-c")
-        return Laid((*words, _SCRIPT, "bridge", *programs, *pairs, "--"), ends)
+        return Crossing((*words, _SCRIPT, "bridge", *programs, *pairs, "--"), ends)
 
     def holds(self, base: Path, program: str) -> bool:
         """Whether it can be crossed here: ``program`` is run behind it. Blocks."""
@@ -60,7 +60,7 @@ class Bridge:
 
 
 @dataclass(frozen=True, slots=True)
-class Laid:
+class Crossing:
     """A bridge for one job: ``words`` stand before its command, and only root can run them."""
 
     words: tuple[str, ...] = ()

@@ -149,6 +149,8 @@ def of_outcome(outcome: Outcome) -> Headers:
         (b"x-rung-verified", VERIFIED[outcome.verified]),
         (b"x-rung-cost-usd", exact(outcome.cost_nanousd).encode()),
     ]
+    if outcome.served is not None and (sure := outcome.confidence) is not None:
+        told += [(b"x-rung-confidence", sure.words.encode())]
     if outcome.served is not None and _estimated(outcome.attempts[outcome.served].usage):
         told += ESTIMATED
     told += _baseline(list(outcome.baselines.values()))

@@ -20,11 +20,15 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rung.core.growth import Delta
+from rung.core.plan import Step
 from rung.core.types import Answer, Attempt, Request
 from rung.core.verdicts import Status, Trust, Verdict, Weight
 
 LONGEST_REASON = 500
 """Reasons are shown to people and fed to repairs; hostile output must not flood either."""
+
+LONGEST_SAYS = 200
+"""Characters of `Finding.says`: it is a digest."""
 
 MOST_THREADS = 100
 """Threads of one check that may run at a time: one that hangs cannot be killed, only not
@@ -33,12 +37,16 @@ repeated."""
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is checked: the request, the answer, and the other answers drawn at the same tier."""
+    """What is checked: the request, the answer, and the other answers drawn at the same tier.
+
+    ``step`` is that tier's place on the plan, ``None`` where an answer is checked outside of one.
+    """
 
     request: Request
     attempt: Attempt
     answer: Answer
     siblings: tuple[Attempt, ...] = ()
+    step: Step | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,8 @@ class Verifier(Protocol):
 
     A plain ``check`` runs in a thread of its own, an ``async`` one on the event loop. A check that
     is known to end within milliseconds, whatever the answer, may set ``inline = True`` to be called
-    on the loop itself; it may still return an awaitable for the rare long case.
+    on the loop itself; it may still return an awaitable for the rare long case. One that reads
+    `Answer.logprobs` sets ``needs_logprobs = True``, so that tiers are asked for them.
     """
 
     @property
@@ -141,6 +150,11 @@ async def run(verifier: Verifier, subject: Subject) -> Verdict:
         says=found.says,
         cost_nanousd=found.cost_nanousd,
     )
+
+
+def needs_logprobs(verifier: Verifier) -> bool:
+    """Whether the check reads the log-probabilities of tokens, for which tiers have to be asked."""
+    return getattr(verifier, "needs_logprobs", False) is True
 
 
 def watch(verifier: Verifier, request: Request) -> Watch | None:
@@ -284,8 +298,12 @@ def _sound_extras(found: Finding) -> bool:
     says: object = found.says
     cost: object = found.cost_nanousd
     trust: object = found.trust
+    # It is kept by the ledger, which cannot hold every text, and compared with what is kept.
     return (
-        (says is None or isinstance(says, str))
+        (
+            says is None
+            or (isinstance(says, str) and says.isprintable() and 0 < len(says) <= LONGEST_SAYS)
+        )
         and (isinstance(cost, int) and cost >= 0)
         and (trust is None or isinstance(trust, Trust))
     )

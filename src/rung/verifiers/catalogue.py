@@ -18,24 +18,29 @@ from rung.core.nearest import nearest
 from rung.core.types import Request
 from rung.core.verdicts import Trust, Weight
 from rung.verifiers import (
+    behaviour,
     code_parses,
     command,
     edit_grounded,
+    judge,
     language,
     length,
+    logprobs,
     names_grounded,
     numbers_grounded,
     placeholders_kept,
     quotes_present,
     regex,
+    ruff,
     schema_check,
     sql,
+    unit_tests,
 )
 from rung.verifiers import function as functions
 from rung.verifiers import json_schema as schemas
 from rung.verifiers.agreement import Agreement
 from rung.verifiers.arithmetic import Arithmetic
-from rung.verifiers.base import Subject, Verifier, Watch, shown, watch
+from rung.verifiers.base import Subject, Verifier, Watch, needs_logprobs, shown, watch
 from rung.verifiers.cut_off import CutOff
 from rung.verifiers.diff_applies import DiffApplies
 from rung.verifiers.hedging import Hedging
@@ -164,6 +169,10 @@ class _Named:
         return bool(getattr(self.of, "inline", False))
 
     @property
+    def needs_logprobs(self) -> bool:
+        return needs_logprobs(self.of)
+
+    @property
     def check(self) -> Callable[[Subject], Any]:
         return self.of.check
 
@@ -235,17 +244,31 @@ _BUILT_IN = (
         'kind = "hedging"\ngate = true',
     ),
     Kind(
+        "logprobs",
+        logprobs.from_options,
+        logprobs.OPTIONS,
+        "the model was sure of its own words; a signal",
+        'kind = "logprobs"\nquantile = 0.1',
+    ),
+    Kind(
         "code_parses",
         code_parses.from_options,
         ("language", "timeout_seconds"),
-        "the code in the answer parses: Python, JSON, JSON Lines, TOML, XML",
+        "the code in the answer parses: Python, JSON, TOML, XML, and a dozen more by an extra",
         'kind = "code_parses"\nlanguage = "python"',
+    ),
+    Kind(
+        "ruff",
+        ruff.from_options,
+        ruff.OPTIONS,
+        "ruff finds no fault with the Python in the answer",
+        ruff.EXAMPLE,
     ),
     Kind(
         "sql",
         sql.from_options,
-        ("schema", "tables", "run", "writes", "timeout_seconds"),
-        "the SQL in the answer fits the tables, as SQLite sees it",
+        ("schema", "tables", "run", "writes", "dialect", "timeout_seconds"),
+        "the SQL in the answer fits the tables, as SQLite or DuckDB sees it",
         'kind = "sql"\ntables = "CREATE TABLE users (id INTEGER, name TEXT)"',
     ),
     Kind(
@@ -324,6 +347,28 @@ _BUILT_IN = (
         command.OPTIONS,
         "a command that sees the answer as files exits zero, in the sandbox",
         command.EXAMPLE,
+    ),
+    Kind(
+        "unit_tests",
+        unit_tests.from_options,
+        unit_tests.OPTIONS,
+        "your unit tests pass on the Python in the answer, out of its code's reach",
+        unit_tests.EXAMPLE,
+    ),
+    Kind(
+        "behaviour",
+        behaviour.from_options,
+        behaviour.OPTIONS,
+        "what a Python function gives on inputs, for votes to compare code by; a signal",
+        behaviour.EXAMPLE,
+    ),
+    Kind(
+        "judge",
+        judge.from_options,
+        judge.OPTIONS,
+        "another tier calls the answer right; a signal, a gate only where its errors were measured",
+        judge.EXAMPLE,
+        tiers=("tier",),
     ),
     Kind(
         "python",

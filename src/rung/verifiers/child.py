@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
 import threading
 from collections.abc import Mapping
@@ -35,13 +36,40 @@ async def done(task: str, work: Mapping[str, Any], seconds: float) -> Any:
 
     Raises UnfinishedError where it crashed, or was not done within ``seconds`` or its memory.
     """
-    sent = json.dumps({**work, "task": task, "seconds": seconds}).encode()
+    sent = _order(task, work, seconds)
     while not _TURNS.acquire(blocking=False):  # noqa: ASYNC110 - shared by all event loops
         await asyncio.sleep(_TURN_SECONDS)
     try:
         said = await _asked(sent, seconds)
     finally:
         _TURNS.release()
+    return _answer(said, seconds)
+
+
+def done_at_once(task: str, work: Mapping[str, Any], seconds: float) -> Any:
+    """As `done`, where there is no event loop yet: for what a configuration says. Blocks."""
+    try:
+        asked = subprocess.run(  # noqa: S603 - this interpreter, and a script of its own
+            _COMMAND,
+            input=_order(task, work, seconds),
+            capture_output=True,
+            check=False,
+            timeout=seconds,
+            env={},
+        )
+    except subprocess.TimeoutExpired:
+        return _answer(b"", seconds)
+    return _answer(asked.stdout, seconds)
+
+
+_COMMAND = (sys.executable, "-I", "-S", "-W", "ignore", child_run.__file__)
+
+
+def _order(task: str, work: Mapping[str, Any], seconds: float) -> bytes:
+    return json.dumps({**work, "task": task, "seconds": seconds}).encode()
+
+
+def _answer(said: bytes, seconds: float) -> Any:
     if not said.endswith(b"\n"):
         raise UnfinishedError(f"the check did not end within {seconds:g} s, or within its memory")
     return json.loads(said)
@@ -49,8 +77,7 @@ async def done(task: str, work: Mapping[str, Any], seconds: float) -> Any:
 
 async def _asked(work: bytes, seconds: float) -> bytes:
     child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-I", "-S", "-W", "ignore", child_run.__file__),
+        *_COMMAND,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -77,4 +104,7 @@ async def _converse(child: asyncio.subprocess.Process, work: bytes) -> bytes:
     said = await child.stdout.read(MOST_SAID)
     while len(said) < MOST_SAID and (more := await child.stdout.read(MOST_SAID - len(said))):
         said += more
+    # One that has ended by itself needs no killing, which would reap it behind the loop's back.
+    if said.endswith(b"\n"):
+        await child.wait()
     return said

@@ -1,20 +1,24 @@
 """Is the code in the answer code, in the language that it says it is in?
 
 Python as its compiler takes it (that of the interpreter rung runs on), JSON, JSON Lines, TOML and
-XML. Nothing is run. It cannot know whether code does what was asked for, whether its imports and
-names exist, nor read any other language: such blocks are left out, and the verdict says so.
+XML; other languages by the grammars that an extra installs, and without it they are not judged.
+Nothing is run. It cannot know whether code does what was asked for, nor whether its imports and
+names exist. Blocks in any language that it does not know are left out, and the verdict says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from rung.core.verdicts import Trust, Weight
 from rung.verifiers import child, strict_json
 from rung.verifiers.base import Finding, Subject, abstained, failed, nothing_to_judge, passed, shown
+from rung.verifiers.child_trees import DOUBTFUL
 from rung.verifiers.fenced import Block, blocks
+from rung.verifiers.grammars import FIX, GRAMMARS, folders, grammar_for
 from rung.verifiers.material import text_of
 from rung.verifiers.options import Options, seconds, text, wrong
 
@@ -27,6 +31,7 @@ _ALIASES = MappingProxyType(
         **dict.fromkeys(("jsonl", "ndjson", "jsonlines"), "jsonl"),
         "toml": "toml",
         **dict.fromkeys(("xml", "svg"), "xml"),
+        **{name: own for own, each in GRAMMARS.items() for name in (own, *each.names)},
     }
 )
 LANGUAGES = tuple(sorted(set(_ALIASES.values())))
@@ -108,35 +113,89 @@ def from_options(options: Options) -> CodeParses:
 # ------------------------------------------------------------------ parsing
 
 
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """What is wrong with a block, and its line in it. ``sure`` is false where it may be right."""
+
+    line: int
+    said: str
+    sure: bool = True
+
+
 async def _judged(chosen: list[tuple[str, Block]], left_out: int, limit: float) -> Finding:
-    work = [(index, language) for index, (language, _) in enumerate(chosen)]
-    outside = [index for index, language in work if language not in _HERE]
-    faults = {index: _HERE[lang](chosen[index][1].text) for index, lang in work if lang in _HERE}
-    if outside:
-        sent = [(chosen[index][0], chosen[index][1].text) for index in outside]
-        try:
-            said = await child.done("parsed", {"blocks": sent}, limit * 0.8)
-        except child.UnfinishedError as error:
-            return abstained(str(error))
-        faults |= {
-            i: None if one is None else (one[0], one[1])
-            for i, one in zip(outside, said, strict=True)
-        }
-    shown_faults = [
-        _said(*chosen[index], fault) for index, fault in sorted(faults.items()) if fault is not None
-    ]
-    if shown_faults:
-        return failed("; ".join(shown_faults[:_MOST_SHOWN]))
+    by_task: dict[str, list[int]] = {}
+    for index, (language, _) in enumerate(chosen):
+        by_task.setdefault(_task_of(language), []).append(index)
+    work = [_TASKS[task]([chosen[i] for i in own], limit * 0.8) for task, own in by_task.items()]
+    faults: dict[int, _Fault | None] = {}
+    unjudged = ""
+    done = await asyncio.gather(*work, return_exceptions=True)
+    for indexes, found in zip(by_task.values(), done, strict=True):
+        if isinstance(found, child.UnfinishedError | _NotInstalledError):
+            unjudged = str(found)
+        elif isinstance(found, BaseException):
+            raise found
+        else:
+            faults |= zip(indexes, found, strict=True)
+    told = [(fault, _said(*chosen[i], fault)) for i, fault in sorted(faults.items()) if fault]
+    firm = [said for fault, said in told if fault.sure]
+    if firm:
+        return failed("; ".join(firm[:_MOST_SHOWN]))
+    if unjudged or told:
+        return abstained(unjudged or f"it cannot be told: {told[0][1]}; a macro may make it right")
     count = f"{len(chosen)} block{'s' if len(chosen) > 1 else ''} of code parsed"
     return passed(count + (f"; {left_out} in other languages not judged" if left_out else ""))
 
 
-def _said(language: str, block: Block, fault: tuple[int, str]) -> str:
-    line, message = fault
+def _said(language: str, block: Block, fault: _Fault) -> str:
     lines = block.text.split("\n")
-    near = shown(lines[line - 1].strip(), 60) if 0 < line <= len(lines) else ""
-    where = f"line {block.line + line - 1} of the answer"
-    return f"the {language} does not parse: {where}: {shown(message, 120)}, at {near!r}"
+    near = shown(lines[fault.line - 1].strip(), 60) if 0 < fault.line <= len(lines) else ""
+    where = f"line {block.line + fault.line - 1} of the answer"
+    return f"the {language} does not parse: {where}: {shown(fault.said, 120)}, at {near!r}"
+
+
+Work = list[tuple[str, Block]]
+
+
+class _NotInstalledError(Exception):
+    """The grammars are not there."""
+
+
+def _task_of(language: str) -> str:
+    if language in _HERE:
+        return "here"
+    return "treed" if language in GRAMMARS else "parsed"
+
+
+async def _here(work: Work, _limit: float) -> list[_Fault | None]:
+    found = [_HERE[language](block.text) for language, block in work]
+    return [None if each is None else _Fault(*each) for each in found]
+
+
+async def _parsed(work: Work, limit: float) -> list[_Fault | None]:
+    sent = [(language, block.text) for language, block in work]
+    said = await child.done("parsed", {"blocks": sent}, limit)
+    return [None if each is None else _Fault(each[0], each[1]) for each in said]
+
+
+async def _treed(work: Work, limit: float) -> list[_Fault | None]:
+    grammars = [grammar_for(language, block.text) for language, block in work]
+    packages = folders(grammars)
+    if packages is None:
+        names = ", ".join(sorted({language for language, _ in work}))
+        raise _NotInstalledError(f"no grammar for {names} is installed (fix: {FIX})")
+    sent = [(each.told, block.text) for each, (_, block) in zip(grammars, work, strict=True)]
+    said = await child.done("treed", {"blocks": sent, "packages": packages}, limit)
+    return [
+        None if each is None else _Fault(each[0], each[1], each[2] != DOUBTFUL) for each in said
+    ]
+
+
+_TASKS: dict[str, Callable[[Work, float], Awaitable[list[_Fault | None]]]] = {
+    "here": _here,
+    "parsed": _parsed,
+    "treed": _treed,
+}
 
 
 def _json(text: str) -> tuple[int, str] | None:

@@ -48,7 +48,11 @@ class Expected:
     skipped: int | None = None
 
 
-_MISSING = {126: "cannot be executed", 127: "was not found"}
+_SEEN = "commands see programs below /usr, those beside rung, and folders in [sandbox] reads"
+_MISSING = {126: "cannot be executed", 127: f"was not found ({_SEEN})"}
+_FETCHED = re.compile(r"^npm (?:error|ERR!) code (?:ENOTCACHED|EAI_AGAIN|ENOTFOUND)$", re.MULTILINE)
+"""What npx says of a tool that it would have to fetch, where there is no network."""
+
 _LIMIT_SIGNALS = {9, 24, 25}
 """SIGKILL, SIGXCPU, SIGXFSZ: what a machine sends that has no more to give."""
 
@@ -94,8 +98,8 @@ def _unjudged(expected: Expected, status: int, counted: Tally | None, err: str) 
         return _MISSING[status]
     if status - 128 in _LIMIT_SIGNALS:
         return f"was killed by signal {status - 128}, as at a limit"
-    if _module_missing(words, err):
-        return "was not found"
+    if _module_missing(words, err) or ("npx" in words and _FETCHED.search(err)):
+        return _MISSING[127]
     if counted is not None and counted.ran <= 0:
         return f"ran no test (status {status})"
     return _PYTEST_DID_NOT_JUDGE.get(status) if is_pytest(expected.argv) else None

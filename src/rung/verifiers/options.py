@@ -17,13 +17,17 @@ LONGEST_SECONDS = 3600
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of verifier: how to build it, which options it has (``None``: any), and what for."""
+    """One kind of verifier: how to build it, which options it has (``None``: any), and what for.
+
+    ``tiers`` are those of its options that name a tier.
+    """
 
     name: str
     factory: Callable[[Options], Verifier]
     options: tuple[str, ...] | None
     summary: str
     example: str
+    tiers: tuple[str, ...] = ()
 
 
 def weight(options: Options, *, otherwise: Weight = Weight.REQUIRED) -> Weight:

@@ -1,10 +1,11 @@
-"""Is the SQL in the answer good SQL for these tables?
+"""Is the SQL in the answer good SQL for these tables, as SQLite or DuckDB sees it?
 
-Each statement is compiled by SQLite against the tables given, in memory and in a process of its
-own, so that tables, columns, functions and syntax are known to exist; with ``run`` it is also run
-on what the tables hold. It may only read, unless ``writes`` lets it change that memory; other
+Each statement is compiled by one of them against the tables given, in memory and in a process of
+its own, so that tables, columns, functions and syntax are known to exist; with ``run`` it is also
+run on what the tables hold. It may only read, unless ``writes`` lets it change that memory; other
 files, pragmas and extensions are out of its reach in any case. It cannot know whether a query
-answers the question, nor what other dialects allow: PostgreSQL's own syntax fails here.
+answers the question, nor what other dialects allow: PostgreSQL's own syntax fails in SQLite, and
+some of it in DuckDB, which an extra installs.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from rung.core.errors import ConfigError
@@ -28,17 +30,24 @@ LARGEST_TABLES = 1_000_000
 LONGEST_SQL = 200_000
 """Characters of SQL in one answer that are read."""
 
-_LANGUAGES = {"sql", "sqlite", "sqlite3", ""}
+_TABLES_SECONDS = 10.0
+
+SQLITE, DUCKDB = "sqlite", "duckdb"
+_LANGUAGES = {SQLITE: {"sql", "sqlite", "sqlite3", ""}, DUCKDB: {"sql", "duckdb", ""}}
+_NAMES = {SQLITE: "SQLite", DUCKDB: "DuckDB"}
+_TASKS = {SQLITE: "queried", DUCKDB: "ducked"}
+_FIX = "pip install 'rung[duckdb]'"
 _EXAMPLE = 'tables = "CREATE TABLE users (id INTEGER, name TEXT)"'
 
 
 @dataclass(frozen=True, slots=True)
 class Sql:
-    """Passes an answer whose SQL, in its ``sql`` blocks or else as a whole, SQLite takes."""
+    """Passes an answer whose SQL, in its ``sql`` blocks or else as a whole, ``dialect`` takes."""
 
     tables: str = field(repr=False)
     run: bool = False
     writes: bool = False
+    dialect: str = SQLITE
     name: str = "sql"
     weight: Weight = Weight.REQUIRED
     trust: Trust = Trust.DATA
@@ -50,7 +59,7 @@ class Sql:
         if isinstance(read, Finding):
             return read
         found = blocks(read)
-        own = [each.text for each in found if each.language in _LANGUAGES]
+        own = [each.text for each in found if each.language in _LANGUAGES[self.dialect]]
         if found and not own:
             return failed("the answer has no SQL: write it in a ```sql block")
         sql = ";\n".join(own) if found else read
@@ -59,17 +68,23 @@ class Sql:
         return self._judged(sql)
 
     async def _judged(self, sql: str) -> Finding:
+        packages = _packages() if self.dialect == DUCKDB else []
+        if packages is None:
+            return abstained(f"DuckDB is not installed (fix: {_FIX})")
         work = {"tables": self.tables, "text": sql, "run": self.run, "writes": self.writes}
+        limit = self.timeout_seconds * 0.8
         try:
-            said = await child.done("queried", work, self.timeout_seconds * 0.8)
+            said = await child.done(_TASKS[self.dialect], {**work, "packages": packages}, limit)
         except child.UnfinishedError as error:
             return abstained(str(error))
+        if said.get("tables"):
+            return abstained(f"{_NAMES[self.dialect]} does not take the tables: {said['tables']}")
         if said["fault"] is not None:
             return failed(_reason(str(said["fault"]), said["good"] + 1, str(said.get("at", ""))))
         if not said["good"]:
             return failed("the answer has no SQL statement")
         how = "ran" if self.run else "compiled"
-        return passed(f"{said['good']} SQL statement(s) {how} in SQLite")
+        return passed(f"{said['good']} SQL statement(s) {how} in {_NAMES[self.dialect]}")
 
 
 def sql(
@@ -77,25 +92,53 @@ def sql(
     *,
     run: bool = False,
     writes: bool = False,
+    dialect: str = SQLITE,
     timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> Sql:
-    """The check against the tables that the script ``tables`` makes.
+    """The check against the tables that the script ``tables`` makes, in a ``dialect``.
 
-    Raises ConfigError where SQLite does not take the script.
+    Raises ConfigError where its engine does not take the script.
     """
+    if dialect not in _NAMES:
+        said = f"there is no dialect {shown(str(dialect), 40)!r}."
+        raise wrong("dialect", said, 'dialect = "sqlite" or "duckdb"')
     if len(tables) > LARGEST_TABLES:
         said = f"tables is longer than {LARGEST_TABLES:,} characters."
         raise wrong("tables", said, "take out the rows that no check needs")
+    fault = (_sqlite_fault if dialect == SQLITE else _duckdb_fault)(tables)
+    if fault:
+        said = f"{_NAMES[dialect]} does not take the tables: {shown(fault, 200)}."
+        raise wrong("tables", said, _EXAMPLE)
+    # What changes the tables can only be judged by letting it.
+    return Sql(tables, run or writes, writes, dialect, timeout_seconds=timeout_seconds)
+
+
+def _sqlite_fault(tables: str) -> str:
     base = sqlite3.connect(":memory:")
     try:
         base.executescript(tables)
     except (sqlite3.Error, ValueError) as error:
-        said = f"SQLite does not take the tables: {shown(str(error), 200)}."
-        raise wrong("tables", said, _EXAMPLE) from error
+        return str(error)
     finally:
         base.close()
-    # What changes the tables can only be judged by letting it.
-    return Sql(tables, run or writes, writes, timeout_seconds=timeout_seconds)
+    return ""
+
+
+def _duckdb_fault(tables: str) -> str:
+    """What DuckDB finds; nothing where it is not installed, which each check then says."""
+    packages = _packages()
+    if packages is None:
+        return ""
+    work = {"tables": tables, "text": "", "run": False, "writes": False, "packages": packages}
+    try:
+        return str(child.done_at_once("ducked", work, _TABLES_SECONDS).get("tables", ""))
+    except child.UnfinishedError as error:
+        return str(error)
+
+
+def _packages() -> list[str] | None:
+    spec = find_spec("duckdb")
+    return None if spec is None or spec.origin is None else [str(Path(spec.origin).parent.parent)]
 
 
 def from_options(options: Options) -> Sql:
@@ -110,6 +153,7 @@ def from_options(options: Options) -> Sql:
             _file(script) if place == "schema" else script,
             run=flag(options, "run"),
             writes=flag(options, "writes"),
+            dialect=text(options, "dialect", 'dialect = "duckdb"', otherwise=SQLITE),
             timeout_seconds=seconds(options, TIMEOUT_SECONDS),
         )
     except ConfigError as error:
