@@ -131,6 +131,7 @@ provider = "openai_compatible"
 model = "mock"
 base_url = "http://127.0.0.1:{upstream}/bad/v1"
 price = "free"
+repairs = 0
 
 [tiers.good]
 provider = "openai_compatible"

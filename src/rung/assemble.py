@@ -27,6 +27,8 @@ from rung.fittings import (
     key_variable,
     policy_of,
     pricer_of,
+    rules_of,
+    secrets_of,
     stays_local,
     verifier_of,
 )
@@ -36,6 +38,7 @@ from rung.intake import Baselines, Intake, Parts
 from rung.pricing import PriceBook
 from rung.providers.base import Health, Provider
 from rung.providers.registry import ProviderKind, ProviderRow, at_address, lookup
+from rung.routing import Router
 from rung.runner import Pricer, Tier
 from rung.verifiers.base import Verifier
 from rung.verifiers.kit import Equippable, Kit
@@ -174,7 +177,8 @@ def assemble(
     workshop.tiers = tiers
     verifiers = {name: workshop.equipped(each) for name, each in verifiers.items()}
     opened = _open_ledger(config) if ledger else None
-    from rung.verifiers.catalogue import agreement, implied
+    from rung.verifiers.agreement import Agreement
+    from rung.verifiers.implied import implied
     from rung.verifiers.json_schema import json_schema
     from rung.verifiers.tool_calls import ToolCalls
 
@@ -186,7 +190,7 @@ def assemble(
         configured=verifiers,
         by_ladder={name: table.verify for name, table in config.file.ladders.items()},
         implied=implied(),
-        agreement=agreement(),
+        agreement=Agreement(),
         schema=schema_verifier,
         tools=ToolCalls(),
     )
@@ -201,6 +205,8 @@ def assemble(
         desk=None if opened is None else _desk(config, opened, workshop),
         equipped=workshop.equipped,
         experience=experience,
+        router=Router(rules_of(config), policies),
+        secrets=secrets_of(config),
     )
     audits = None if opened is None else _audits(config, opened, parts)
     if audits is not None:

@@ -14,15 +14,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import ErrorDetails
 
+from rung import rule_table
 from rung.core.errors import ConfigError, Problem
 from rung.core.nearest import nearest
 from rung.core.plan import OnExhausted, StreamMode
 from rung.core.vote import Comparison
+from rung.places import placed
+from rung.rule_table import RuleTable
 
 FILE_NAME = "rung.toml"
 DEFAULT_PORT = 4100
@@ -53,6 +64,20 @@ Share = Annotated[float, Field(ge=0, le=1), BeforeValidator(_share)]
 
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_yes_for_a_number(cls, given: object, info: ValidationInfo) -> object:
+        """``audit = true`` would be all of it, ``carry = 1`` a yes: neither was said."""
+        kind = cls.model_fields[str(info.field_name)].annotation
+        kinds = get_args(kind) or (kind,)
+        if isinstance(given, bool):
+            if bool not in kinds:
+                raise ValueError("Input should not be true or false")
+        elif bool in kinds and given not in (None, "auto"):
+            other = " or 'auto'" if Literal["auto"] in kinds else ""
+            raise ValueError(f"Input should be true or false{other}")
+        return given
 
 
 class PriceTable(_Table):
@@ -139,6 +164,7 @@ class FileTable(_Table):
     tiers: Annotated[dict[TierName, TierTable], Field(min_length=1)]
     ladders: Annotated[dict[Name, LadderTable], Field(min_length=1)]
     verifiers: dict[Name, dict[str, Any]] = Field(default_factory=dict)
+    rules: tuple[RuleTable, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +232,8 @@ def parse(
         folder = path.resolve().parent
         ledger = folder / table.ledger if table.ledger else default_ledger(env)
         config = Config(table, path, ledger, folder, env)
-        problems += [_placed(problem, path, text) for problem in _cross_checks(config)]
-        problems += [_placed(p, path, text) for p in (inspect(config) if inspect else ())]
+        problems += [placed(problem, path, text) for problem in _cross_checks(config)]
+        problems += [placed(p, path, text) for p in (inspect(config) if inspect else ())]
         if not problems:
             return config
     raise ConfigError(problems)
@@ -252,7 +278,7 @@ def _validated(
         return FileTable.model_validate(raw)
     except ValidationError as error:
         details = error.errors(include_url=False)
-    problems += [_placed(problem(each), path, text) for each in details]
+    problems += [placed(problem(each), path, text) for each in details]
     if not all(each["type"] != "missing" and _cut(raw, each["loc"]) for each in details):
         return None
     try:
@@ -276,7 +302,7 @@ def _cut(raw: Any, place: Sequence[int | str]) -> bool:
 def _is_branch(part: int | str) -> bool:
     """Whether a step of an error's place is pydantic's own name for a union's branch."""
     return isinstance(part, str) and (
-        part in {"PriceTable", "[key]"} or part.startswith("literal[")
+        part in {"PriceTable", "[key]", "constrained-int"} or part.startswith("literal[")
     )
 
 
@@ -290,6 +316,9 @@ def problem(each: ErrorDetails, around: Sequence[str] = ()) -> Problem:
         case "missing":
             example = f"{where[-1]} = ..." if len(where) > 1 else f"[{where[-1]}.<name>]"
             return Problem(place, "is required.", f"add `{example}`")
+        case "tuple_type":
+            fix = f'as in `{where[-1]} = ["..."]`'
+            return Problem(place, f"should be a list; found {_shown(each['input'])}.", fix)
         case _:
             message = each["msg"].removeprefix("Value error, ")
             return Problem(place, f"{message}; found {_shown(each['input'])}.")
@@ -315,6 +344,9 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+_NO_COMMAND = "add [verifiers.{}]; a command holds a blank, as in 'ruff check .', or begins with ./"
+
+
 def _cross_checks(config: Config) -> list[Problem]:
     file = config.file
     tiers, ladders = list(file.tiers), list(file.ladders)
@@ -333,7 +365,7 @@ def _cross_checks(config: Config) -> list[Problem]:
         Problem(
             f"ladders.{name}.verify",
             f"there is no verifier {verifier!r}.",
-            nearest(verifier, list(file.verifiers)) or f"add [verifiers.{verifier}]",
+            nearest(verifier, list(file.verifiers)) or _NO_COMMAND.format(verifier),
         )
         for name, ladder in file.ladders.items()
         for verifier in ladder.verify
@@ -345,6 +377,8 @@ def _cross_checks(config: Config) -> list[Problem]:
     if file.embeddings is not None and file.embeddings not in file.tiers:
         fix = nearest(file.embeddings, tiers)
         found.append(Problem("embeddings", f"there is no tier {file.embeddings!r}.", fix))
+    tiers_of = {name: ladder.tiers for name, ladder in file.ladders.items()}
+    found += rule_table.faults(file.rules, tiers, tiers_of, list(file.verifiers))
     if (exposed := not_loopback("server.host", file.server.host)) is not None:
         found.append(exposed)
     return found
@@ -364,36 +398,3 @@ def not_loopback(place: str, host: str) -> Problem | None:
         f"{host!r} can be reached from other machines, and there are no keys.",
         "use 127.0.0.1, and a tunnel or an authenticating proxy in front",
     )
-
-
-def _placed(problem: Problem, path: Path, text: str) -> Problem:
-    line = _line_of(problem.place.split("."), text)
-    name = f"{path.name}:{line}" if line else path.name
-    return Problem(f"{name}: {problem.place}", problem.message, problem.fix)
-
-
-_HEADER = re.compile(r"^\s*\[([^\[\]]+)\]")
-_KEY = re.compile(r"^\s*([A-Za-z0-9_.\"'-]+)\s*=")
-
-
-def _line_of(where: Sequence[str], text: str) -> int | None:
-    """The line (from 1) of a key, or of the nearest table around it; ``None`` if not found."""
-    best, table = None, ""
-    wanted = ".".join(where)
-    for number, line in enumerate(text.splitlines(), 1):
-        if header := _HEADER.match(line):
-            table = _plain(header[1])
-            full = table
-        elif key := _KEY.match(line):
-            full = f"{table}.{_plain(key[1])}".lstrip(".")
-        else:
-            continue
-        if full == wanted:
-            return number
-        if wanted.startswith(f"{full}."):
-            best = number
-    return best
-
-
-def _plain(dotted: str) -> str:
-    return ".".join(part.strip().strip("\"'") for part in dotted.split("."))

@@ -10,10 +10,19 @@ from datetime import UTC, datetime
 from typing import cast
 
 from rung.core.errors import RungError
-from rung.core.types import Request
+from rung.core.features import features
+from rung.core.money import exact
+from rung.core.types import Request, Usage, UsageSource
 from rung.providers.base import Ask, CallError, Done, Event
+from rung.providers.estimating import may_have_read
 from rung.runner import Clock, Tier
 from rung.verifiers.kit import Reply
+
+LONGEST_REPLY_TOKENS = 4096
+"""What a reply may come to is bounded by this many tokens where the question sets no limit."""
+
+PATIENCE_SECONDS = 0.1
+"""A provider's own time-out comes first: it knows how far the call had come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +36,13 @@ class Consulting:
     async def ask(self, tier: str, request: Request, seconds: float) -> Reply:
         """One plain call. Raises RungError where there is no answer within ``seconds``.
 
-        What a call without an answer cost is in the error's ``cost_nanousd``.
+        Nothing is called that could cost more than the request's own cap. What a call without an
+        answer cost is in the error's ``cost_nanousd``.
         """
         asked = self.tiers.get(tier)
         if asked is None:
             raise RungError(f"there is no tier {tier!r}", fix="name one of rung.toml")
+        _affordable(asked, request, seconds)
         began = self.clock()
         call = Ask(
             request=request,
@@ -43,13 +54,17 @@ class Consulting:
         )
         at = datetime.fromtimestamp(self.wall(), UTC)
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds + PATIENCE_SECONDS):
                 done = await _done(asked, call)
         except CallError as error:
-            cost = asked.pricer.cost(error.usage, self.clock() - began, at)
+            used = _used(request, error)
+            cost = asked.pricer.cost(used, self.clock() - began, at)
             raise ConsultingError(f"{tier}: {error.failure.message}", cost) from None
         except TimeoutError:
-            raise ConsultingError(f"{tier} did not answer within {seconds:g} s", 0) from None
+            cost = asked.pricer.cost(_read(request), self.clock() - began, at)
+            raise ConsultingError(
+                f"{tier} did not answer within {round(seconds, 2):g} s", cost
+            ) from None
         spent = self.clock() - began
         cost = asked.pricer.cost(done.usage, max(0.0, spent - done.load_seconds), at)
         return Reply(done.answer, cost, spent)
@@ -61,6 +76,29 @@ class ConsultingError(RungError):
     def __init__(self, message: str, cost_nanousd: int) -> None:
         super().__init__(message)
         self.cost_nanousd = cost_nanousd
+
+
+def _affordable(tier: Tier, request: Request, seconds: float) -> None:
+    """Raises RungError where a call could cost more than the request's cap."""
+    cap = request.directions.max_cost_nanousd
+    if cap is None:
+        return
+    read, written = features(request).most_input_tokens, request.sampling.max_tokens
+    worst = tier.pricer.worst_cost(read, written or LONGEST_REPLY_TOKENS, seconds)
+    if worst > cap:
+        raise RungError(
+            f"{tier.name} could cost ${exact(worst)}, and the request's cap leaves ${exact(cap)}"
+        )
+
+
+def _used(request: Request, error: CallError) -> Usage:
+    """What a failed call used: as reported, else what its provider may have read."""
+    untold = error.usage.source is UsageSource.NONE
+    return _read(request) if untold and may_have_read(error) else error.usage
+
+
+def _read(request: Request) -> Usage:
+    return Usage(features(request).input_tokens, source=UsageSource.ESTIMATED)
 
 
 async def _done(tier: Tier, ask: Ask) -> Done:

@@ -25,8 +25,9 @@ def ask(
     verifiers: Mapping[str, Verifier],
 ) -> Ask:
     """One call, ready to be put into a dialect."""
-    step = next(step for step in plan.steps if step.tier == call.tier)
-    feedback = _feedback(plan, call, history)
+    step = plan.step(call.tier)
+    assert step is not None
+    feedback = _feedback(plan, step, call, history) if history else ()
     return Ask(
         request=request,
         messages=(*request.messages, *feedback),
@@ -63,13 +64,15 @@ def _seed(plan: Plan, step: Step, history: History) -> int | None:
     return zlib.crc32(f"{plan.seed}/{len(history)}".encode())
 
 
-def _feedback(plan: Plan, call: Call, history: History) -> tuple[Message, ...]:
+def _feedback(plan: Plan, step: Step, call: Call, history: History) -> tuple[Message, ...]:
     """The rejected answer and, exactly, what was wrong with it: for a repair, or carried up."""
-    steps = {step.tier: step for step in plan.steps}
-    draft = _draft(steps[call.tier], call, history)
-    faults = "" if draft is None else _faults(steps[draft.tier], draft)
-    # Only faults that were found help: a draft that was merely doubted would lead astray.
-    if draft is None or draft.answer is None or not faults:
+    draft = _draft(step, call, history)
+    made_at = None if draft is None else plan.step(draft.tier)
+    if draft is None or draft.answer is None or made_at is None:
+        return ()
+    faults = _faults(made_at, draft)
+    if not faults:
+        # Only faults that were found help: a draft that was merely doubted would lead astray.
         return ()
     told = f"Your answer was checked and rejected:\n{faults}"
     again = "Answer again, in full, with this put right."
@@ -78,8 +81,6 @@ def _feedback(plan: Plan, call: Call, history: History) -> tuple[Message, ...]:
 
 def _draft(step: Step, call: Call, history: History) -> Attempt | None:
     """The answer that this call is shown, if any."""
-    if not history:
-        return None
     here = [a for a in history if a.tier == call.tier]
     kinds = [call.kind, *(a.kind for a in reversed(here))]
     if next((kind for kind in kinds if kind is not Kind.RETRY), None) is Kind.REPAIR:

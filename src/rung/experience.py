@@ -84,9 +84,12 @@ class Experience:
             return policy
         against, carried = _explores(seed, "repair", EXPLORED), self._carries(policy, seed)
         key = (policy.ladder, against, carried)
-        if key not in self._made:
-            self._made[key] = self._adjusted(policy, auto or Auto(), against, carried)
-        return self._made[key]
+        # Another thread puts a new table in its place as soon as more is known: what was made by
+        # what was known before then stays in the old one.
+        made = self._made
+        if key not in made:
+            made[key] = self._adjusted(policy, auto or Auto(), against, carried)
+        return made[key]
 
     def note(self, plan: Plan, history: History) -> None:
         """Learn from a finished request."""

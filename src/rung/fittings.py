@@ -11,6 +11,7 @@ from rung.core.errors import ConfigError, Problem
 from rung.core.money import from_usd
 from rung.core.nearest import nearest
 from rung.core.plan import OnExhausted, Policy, Rung
+from rung.core.rules import Rule
 from rung.core.types import Need
 from rung.core.vote import Vote
 from rung.experience import Auto
@@ -36,6 +37,14 @@ def key_variable(table: TierTable, row: ProviderRow) -> str | None:
     if table.api_key_env is not None:
         return table.api_key_env
     return row.key_variable if table.base_url is None else None
+
+
+def secrets_of(config: Config) -> tuple[str, ...]:
+    """The keys of all tiers, each once."""
+    tables = (table for table in config.file.tiers.values() if table.provider != READY_MADE)
+    variables = {key_variable(table, lookup(table.provider)) for table in tables}
+    found = (config.secret(variable) for variable in sorted(filter(None, variables)))
+    return tuple(secret for secret in found if secret is not None)
 
 
 def stays_local(table: TierTable, row: ProviderRow) -> bool:
@@ -92,6 +101,11 @@ def auto_of(table: LadderTable, config: Config) -> Auto:
     tiers = config.file.tiers
     open_ones = frozenset(tier for tier in table.tiers if tiers[tier].repairs == AUTO)
     return Auto(open_ones, table.carry == AUTO)
+
+
+def rules_of(config: Config) -> tuple[Rule, ...]:
+    """The rules that say where requests start, in their order."""
+    return tuple(table.rule(number) for number, table in enumerate(config.file.rules, 1))
 
 
 def embeddings_policy(config: Config) -> Policy | None:

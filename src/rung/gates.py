@@ -29,8 +29,16 @@ class Gates:
     schema: Callable[[Request], Verifier]
     tools: Verifier
 
-    def of(self, request: Request, ladder: str, extra: tuple[Verifier, ...]) -> Checklist:
+    def of(
+        self,
+        request: Request,
+        ladder: str,
+        extra: tuple[Verifier, ...],
+        also: tuple[str, ...] = (),
+    ) -> Checklist:
         """The checks of one request, in the order they run: hygiene, then what was asked for.
+
+        ``also`` are names that a rule asks for.
 
         Tool calls come first. An answer without one passes that gate whatever else it is; left
         unasked behind hygiene that failed, it would withhold what hygiene only flags.
@@ -41,7 +49,7 @@ class Gates:
         own = {self.tools.name} if offers else set()
         found = {self.tools.name: self.tools} if offers else {}
         found |= {each.name: each for each in self.implied if each.weight is Weight.IMPLIED}
-        for name in (*self.by_ladder.get(ladder, ()), *request.directions.verify):
+        for name in (*self.by_ladder.get(ladder, ()), *also, *request.directions.verify):
             if name not in self.configured:
                 raise unknown("verifier", name, self.configured, status=400)
             found[name] = self.configured[name]

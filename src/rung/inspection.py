@@ -11,7 +11,7 @@ from rung.config import Config, TierTable, is_command
 from rung.core.errors import ConfigError, Problem, RungError
 from rung.core.nearest import nearest
 from rung.core.plan import TOOL_CALLS, OnExhausted
-from rung.core.vote import AGREEMENT
+from rung.core.vote import AGREEMENT, Comparison
 from rung.desk import HUMAN
 from rung.fittings import command_of, key_variable, pricer_of, stays_local, verifier_of
 from rung.pricing import PriceBook
@@ -67,6 +67,7 @@ def problems(config: Config, ready: Container[str] = ()) -> list[Problem]:
             if line not in config.file.verifiers and is_command(line):
                 found += _collect(f"ladders.{name}.verify", partial(command_of, line, config))
     found += _inbox_problems(config)
+    found += _vote_problems(config)
     found += _sandbox_problems(config)
     found += _audit_problems(config)
     if config.file.baseline is not None and config.file.baseline not in config.file.tiers:
@@ -115,6 +116,17 @@ def _inbox_problems(config: Config) -> Iterator[Problem]:
         yield Problem("inbox_webhook", said, 'as in "http://127.0.0.1:9000/rung"')
 
 
+def _vote_problems(config: Config) -> Iterator[Problem]:
+    for name, table in config.file.ladders.items():
+        place = f"ladders.{name}.compare_fields"
+        if table.compare_fields and table.compare is not Comparison.FIELDS:
+            said = f"does nothing with compare = {table.compare.value!r}."
+            yield Problem(place, said, 'add `compare = "fields"`, or remove it')
+        for each in table.compare_fields:
+            if not all(each.split(".")):
+                yield Problem(place, f"{each!r} names no field.", 'as in "buyer.city"')
+
+
 def _audit_problems(config: Config) -> Iterator[Problem]:
     tiers = config.file.tiers
     for name, table in config.file.ladders.items():
@@ -137,9 +149,12 @@ def _audit_problems(config: Config) -> Iterator[Problem]:
 
 def _sandbox_problems(config: Config) -> Iterator[Problem]:
     """Folders that commands are to see: programs are, what rung or people keep is not."""
+    reads = config.file.sandbox.reads
+    if not reads:
+        return
     from rung.sandbox.tools import checked
 
-    for name in config.file.sandbox.reads:
+    for name in reads:
         folder, place = Path(name), "sandbox.reads"
         try:
             if not folder.is_absolute() or not folder.is_dir():
@@ -160,7 +175,7 @@ def _idle_model(table: TierTable, row: ProviderRow) -> set[str]:
 
 def _name_problems(name: str, kind: str) -> Iterator[Problem]:
     """A check's name says what it checks: one that rung gives to its own means nothing else."""
-    from rung.verifiers.catalogue import implied
+    from rung.verifiers.implied import implied
 
     if name in TAKEN:
         said = f"is the name of {TAKEN[name]}."

@@ -20,7 +20,7 @@ from rung.core.errors import LedgerError, RequestError
 from rung.core.features import Features, features
 from rung.core.growth import Delta
 from rung.core.outcome import Outcome
-from rung.core.plan import OnExhausted, Plan, Policy, StreamMode, Terms, plan, stream_mode
+from rung.core.plan import OnExhausted, Plan, Policy, StreamMode, Terms, stream_mode, tighter
 from rung.core.types import (
     MOST_CHOICES,
     Attempt,
@@ -38,12 +38,16 @@ from rung.experience import Experience
 from rung.gates import Gates
 from rung.memory import BrokenStreams, RetryBudget
 from rung.providers.base import CallError, Counting
+from rung.routing import NO_RULES, Router, planned
 from rung.runner import Clock, Order, Pricer, Run
 from rung.verifiers.base import Verifier
 from rung.ways import LADDER_PREFIX, TIER_PREFIX, Ways
 
 FEEDBACK_TOKENS = 2048
 """The most that a repair's account of what was wrong adds to its prompt."""
+
+REFRESH_PATIENCE_SECONDS = 0.1
+"""How long a request waits for what is read anew before it is planned."""
 
 UNBOUNDED_OUTPUT_TOKENS = 4096
 """What an answer may cost is bounded by this many tokens when the caller sets no limit."""
@@ -88,6 +92,8 @@ class Parts:
     book: Book | None
     desk: Desk | None = None
     equipped: Callable[[Verifier], Verifier] = as_it_is
+    router: Router = NO_RULES
+    secrets: tuple[str, ...] = ()
     experience: Experience = field(default_factory=lambda: Experience({}))
     after: Callable[[Outcome, tuple[Verifier, ...]], None] | None = None
 
@@ -132,10 +138,11 @@ class Intake:
         _check(request)
         policy, pinned = self.parts.ways.of(request)
         seed = zlib.crc32(request.id.encode())
-        policy = self.parts.experience.of(policy, seed)
-        brought = tuple(self.parts.equipped(each) for each in extra)
-        listed = self.parts.gates.of(request, policy.ladder, brought)
         seen = features(request)
+        routed = self.parts.router.of(request, seen, policy)
+        policy = self.parts.experience.of(routed.policy, seed)
+        brought = tuple(self.parts.equipped(each) for each in extra)
+        listed = self.parts.gates.of(request, policy.ladder, brought, routed.verify)
         passing = request.stream and stream_mode(policy, seen.needs) is StreamMode.PASS
         costs, drafts = self._worst_costs(seen, policy, request)
         terms = Terms(
@@ -145,15 +152,17 @@ class Intake:
             stream=request.stream,
             may_retry=self._retries.earn(),
             pinned=pinned,
-            deadline_seconds=request.directions.deadline_seconds,
+            route=routed.route,
+            deadline_seconds=tighter(request.directions.deadline_seconds, routed.deadline_seconds),
             cost_cap_nanousd=request.directions.max_cost_nanousd,
             seed=seed,
         )
-        made = plan(seen, policy, terms)
+        made = planned(seen, policy, terms)
         if not made.steps:
             raise RequestError(_nowhere(made), code="no_tier_fits")
         checks = {**listed.verifiers, AGREEMENT: self.parts.gates.agreement}
-        return Order(request, made, seen.input_tokens, self.parts.ways.tiers, checks)
+        tiers, secrets = self.parts.ways.tiers, self.parts.secrets
+        return Order(request, made, seen.input_tokens, tiers, checks, secrets)
 
     async def answer(
         self, request: Request, *, extra: tuple[Verifier, ...] = (), sink: Sink | None = None
@@ -163,6 +172,7 @@ class Intake:
             if broken.best is not None:
                 return Served(await self._answered(broken, told=True))
             request = replace(request, resend_of=broken.request.resend_of or broken.request.id)
+        await self._up_to_date()
         order = self.order(request, extra)
         started = self._wall()
         at = datetime.fromtimestamp(started, UTC)
@@ -246,14 +256,16 @@ class Intake:
             inbox=waits,
         )
         self._broken.note(outcome)
-        self._learn(outcome)
+        self.parts.experience.note(outcome.plan, outcome.attempts)
         return outcome
 
-    def _learn(self, outcome: Outcome) -> None:
+    async def _up_to_date(self) -> None:
+        """Look for what other processes stored, now and then; no request waits long for it."""
         experience = self.parts.experience
-        experience.note(outcome.plan, outcome.attempts)
         if experience.stale():
-            self._keep(asyncio.ensure_future(asyncio.to_thread(_refreshed, experience)))
+            reading = asyncio.ensure_future(asyncio.to_thread(_refreshed, experience))
+            self._keep(reading)
+            await asyncio.wait({reading}, timeout=REFRESH_PATIENCE_SECONDS)
 
     def _baselines(self, request: Request, best: Attempt | None, at: datetime) -> dict[str, int]:
         """What the tokens of the best answer would have cost elsewhere, with no cache to help.

@@ -16,6 +16,7 @@ from typing import Protocol, cast
 from rung.core.engine import Accept, Call, Exhausted, Verify, next_action
 from rung.core.features import estimate_tokens
 from rung.core.growth import Delta
+from rung.core.limits import left
 from rung.core.plan import Plan
 from rung.core.types import (
     Answer,
@@ -35,14 +36,11 @@ from rung.core.verdicts import Status, Verdict
 from rung.delivery import Outlet, Sink, UndeliverableError
 from rung.drafting import ask
 from rung.providers.base import CallError, Done, Event, Provider
+from rung.providers.estimating import may_have_read, written
+from rung.providers.faults import without_secrets
 from rung.verifiers.base import Subject, Verifier, Watch, watch
 from rung.verifiers.base import run as verify
 from rung.wire.calls import may_become_call, settled
-
-MAY_BE_BILLED = frozenset(
-    {Fault.CANCELLED, Fault.TIMEOUT, Fault.CUT_STREAM, Fault.INVALID_RESPONSE}
-)
-"""Faults of calls that the provider may have worked on, and bill, without saying what they used."""
 
 STOPPING = "this gateway is stopping."
 """The reason given with a cancellation that is not the caller's leaving."""
@@ -86,6 +84,7 @@ class Order:
     """A request with its plan and all that the plan names.
 
     ``input_tokens`` is the estimate that a call is billed by when its provider counts nothing.
+    ``secrets`` are the providers' keys, of which no verdict may tell.
     """
 
     request: Request
@@ -93,6 +92,7 @@ class Order:
     input_tokens: int
     tiers: Mapping[str, Tier]
     verifiers: Mapping[str, Verifier]
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -168,18 +168,23 @@ class Run:
         *before, last = self.history
         assert last.answer is not None
         siblings = tuple(a for a in before if a.tier == last.tier and a.answer is not None)
-        step = next(step for step in self.order.plan.steps if step.tier == last.tier)
-        subject = Subject(self.order.request, last, last.answer, siblings, step)
-        verifier = self.order.verifiers[action.check.name]
-        verdict = await verify(verifier, subject)
+        step = self.order.plan.step(last.tier)
+        limits = left(self.order.plan, self.history, self.elapsed())
+        subject = Subject(self.order.request, last, last.answer, siblings, step, *limits)
+        name = action.check.name
+        verifier = self.order.verifiers[name]
+        verdict = await verify(verifier, subject, name, self.elapsed)
         for text in last.answer.more:
             # Every choice leaves, so every one has to pass.
             if verdict.status is not Status.PASSED:
                 break
             other = replace(last.answer, text=text, tool_calls=())
-            verdict = await verify(verifier, replace(subject, answer=other))
-        named = verdict.of(action.check.name, self.elapsed())
-        self.history = (*before, last.with_verdict(named))
+            spent = verdict.cost_nanousd
+            limits = left(self.order.plan, self.history, self.elapsed(), spent)
+            subject = Subject(self.order.request, last, other, siblings, step, *limits)
+            verdict = await verify(verifier, subject, name, self.elapsed)
+            verdict = replace(verdict, cost_nanousd=verdict.cost_nanousd + spent)
+        self.history = (*before, last.with_verdict(_discreet(verdict, self.order.secrets)))
 
     async def _call(self, action: Call) -> None:
         tier = self.order.tiers[action.tier]
@@ -302,14 +307,14 @@ class Run:
         told = call.done.usage if call.done else error.usage if error else Usage()
         if told.source is not UsageSource.NONE:
             return told
-        written = _written(call.done.answer) if call.done else "".join(call.written)
-        worked = call.done is not None or bool(written) or _may_have_read(error)
+        wrote = written(call.done.answer) if call.done else "".join(call.written)
+        worked = call.done is not None or bool(wrote) or may_have_read(error)
         if not worked:
             return told
         known = call.usage or Usage(self.order.input_tokens)
         return replace(
             known,
-            output_tokens=max(known.output_tokens, estimate_tokens(written)),
+            output_tokens=max(known.output_tokens, estimate_tokens(wrote)),
             source=UsageSource.ESTIMATED,
         )
 
@@ -363,20 +368,9 @@ class _Progress:
         return max(0.0, self.first_at - self.started_at - load_seconds)
 
 
-def _written(answer: Answer) -> str:
-    """All that a model wrote, as far as its size goes."""
-    calls = (text for call in answer.tool_calls for text in (call.name, call.arguments))
-    return "".join((answer.text, *answer.more, answer.thinking, answer.refusal or "", *calls))
-
-
-def _may_have_read(error: CallError | None) -> bool:
-    """Whether a provider may bill the prompt of a call that rung cut off before an answer."""
-    return (
-        error is not None
-        and error.failure.fault in MAY_BE_BILLED
-        and error.failure.status in {None, 200}
-        and error.phase in {Phase.HEADERS, Phase.FIRST_TOKEN, Phase.STREAM}
-    )
+def _discreet(verdict: Verdict, secrets: tuple[str, ...]) -> Verdict:
+    told = without_secrets(verdict.reason, secrets)
+    return verdict if told is verdict.reason else replace(verdict, reason=told)
 
 
 def _ended_without_an_answer() -> CallError:

@@ -1,12 +1,13 @@
 """A tier as judge, over real sockets: what it is asked, what follows from it, and who pays."""
 
 import json
+import time
 
 import pytest
 
 from support.gateway import Gateway, ask, chat, request, rung
 from support.judges import right, wrong
-from support.openai_server import OpenAIServer, status, text
+from support.openai_server import OpenAIServer, slow, status, text
 
 PRICE = "{ input_usd_per_mtok = 1.0, output_usd_per_mtok = 2.0 }"
 ONE_CALL = 10 * 1_000 + 5 * 2_000
@@ -122,3 +123,36 @@ def test_a_tier_that_is_not_there_is_told_with_the_nearest(tmp_path):
     said = checked.stdout + checked.stderr
     assert "verifiers.second_opinion.tier: there is no tier 'juge'." in said
     assert "judge" in said
+
+
+def test_no_judge_is_called_that_could_cost_more_than_the_cap_leaves(tmp_path, servers):
+    urls = [server.base_url for server in servers]
+    cap = ("x-rung-max-usd", "0.0001")
+    with Gateway(tmp_path, config(*urls)) as gateway:
+        served = ask(gateway.port, request(body=chat("2 + 2?", max_tokens=5), headers=[cap]))
+        told = explained(gateway, served)
+    verdict = opinion(told["attempts"][0])
+    assert "judge could cost $0.00" in verdict["reason"]
+    assert (verdict["passed"], verdict["cost_nanousd"]) == (None, 0)
+    assert not servers[2].calls
+    assert told["cost_nanousd"] == ONE_CALL
+
+
+def test_a_judge_keeps_the_callers_deadline_and_is_billed_for_what_it_may_have_read(
+    tmp_path, servers
+):
+    low, high, _ = servers
+    deadline = ("x-rung-deadline-ms", "600")
+    with (
+        OpenAIServer(slow(20, text(right(95)))) as judge,
+        Gateway(tmp_path, config(low.base_url, high.base_url, judge.base_url)) as gateway,
+    ):
+        began = time.monotonic()
+        served = ask(gateway.port, request(body=chat("2 + 2?"), headers=[deadline]))
+        took = time.monotonic() - began
+        told = explained(gateway, served)
+    assert took < 5
+    verdict = opinion(told["attempts"][0])
+    assert verdict["passed"] is None
+    assert verdict["cost_nanousd"] > 100 * 1_000
+    assert told["cost_nanousd"] == ONE_CALL + verdict["cost_nanousd"]

@@ -110,12 +110,12 @@ def world(tmp_path_factory):
     with ExitStack() as open_:
         for upper in uppers.values():
             open_.enter_context(getattr(upper, "server", upper))
-        head = '[tiers.{}]\nmodel = "model-{}"\nrepairs = 0\n{}'
-        lines = [head.format(n, n, u.tier) for n, u in uppers.items()]
-        lines += [
-            f'[tiers.{n}-mends]\nmodel = "model-{n}"\nrepairs = 1\n{u.tier}'
-            for n, u in uppers.items()
-        ]
+        lines = []
+        for n, u in uppers.items():
+            mends = u.tier.replace("repairs = 0", "repairs = 1")
+            assert mends != u.tier
+            lines.append(f'[tiers.{n}]\nmodel = "model-{n}"\n{u.tier}')
+            lines.append(f'[tiers.{n}-mends]\nmodel = "model-{n}"\n{mends}')
         lines += [
             f"[ladders.{name}]\ntiers = {json.dumps(tiers)}\n{more}"
             for name, tiers, more in ladders()

@@ -156,3 +156,10 @@ def test_checks_that_come_together_do_not_wait_for_each_other_without_end(at_onc
     gate = unit_tests("assert add(1, 2) == 3")
     found = judged(*[(gate, ADD)] * 5, make=partial(Sandbox, at_once=at_once))
     assert {each.status for each in found} == {Status.PASSED}
+
+
+def test_tests_that_never_use_the_code_prove_nothing() -> None:
+    gates = ("def test_true():\n    assert 1 + 1 == 2", "import solution\nassert solution.add")
+    idle, used = judged(*((unit_tests(each), ADD) for each in gates))
+    assert (idle.status, used.status) == (Status.ABSTAINED, Status.PASSED), (idle, used)
+    assert "never use the answer's code" in idle.reason

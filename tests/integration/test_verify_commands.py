@@ -145,3 +145,22 @@ def test_all_verifiers_are_listed(tmp_path):
     assert ran.returncode == 0
     assert "opinion  signal    judge    judge" in ran.stdout
     assert "json_schema" in ran.stdout
+
+
+def test_what_a_check_prints_is_no_part_of_the_document(tmp_path):
+    (tmp_path / "loud.py").write_text(
+        "import os\nprint('imported')\n"
+        "def loud(text):\n    print('checked')\n"
+        "    os.system('echo from a child')\n    return True\n"
+    )
+    (tmp_path / "answer.txt").write_text("hello")
+    for command in ("run", "test"):
+        done = rung(
+            tmp_path,
+            *("verify", command, "loud:loud", "--answer", "answer.txt", "--json"),
+            env={"PYTHONPATH": str(tmp_path)},
+        )
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["verifier"] == "loud"
+        assert "imported\n" in done.stderr
+        assert "from a child\n" in done.stderr

@@ -28,6 +28,14 @@ tiers = ["a"]
 """
 
 
+CHECKED = """\
+[tiers.a]
+provider = "embedded"
+[ladders.default]
+tiers = ["a"]
+"""
+
+
 def faults(text, env=None, inspect=problems):
     """What `rung config check` would say, a line each."""
     with pytest.raises(ConfigError) as caught:
@@ -359,3 +367,44 @@ def test_faults_of_the_sandbox_are_named(line, said):
 def test_commands_are_not_shown_the_ledger(tmp_path):
     text = f'ledger = "{tmp_path}/ledger.db"\n{SMALL}[sandbox]\nreads = ["{tmp_path}"]\n'
     assert "the ledger is below" in fault(text)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["audit = true", "min_confidence = true", "wait_seconds = false", "vote_certainty = true"],
+)
+def test_true_is_no_number(line):
+    (said,) = faults(CHECKED + line)
+    assert f"{line.split()[0]}: Input should not be true or false" in said
+
+
+@pytest.mark.parametrize("value", ['"yes"', "1", '"AUTO"', "[]"])
+def test_a_switch_is_true_or_false_and_nothing_like_it(value):
+    (said,) = faults(f"{CHECKED}carry = {value}")
+    assert "ladders.default.carry: Input should be true or false or 'auto'" in said
+
+
+def test_one_command_for_the_list_of_checks_is_told_how_a_list_is_written():
+    (said,) = faults(f'{CHECKED}verify = "pytest -q"')
+    assert "should be a list; found 'pytest -q'" in said
+    assert 'verify = ["..."]' in said
+
+
+def test_repairs_that_are_no_number_are_told_at_their_own_key():
+    said = faults(CHECKED.replace("[ladders", 'repairs = "Auto"\n[ladders'))
+    assert said
+    assert all("tiers.a.repairs: " in each for each in said)
+
+
+@pytest.mark.parametrize(
+    ("lines", "wanted"),
+    [
+        ('compare_fields = ["a"]', "does nothing with compare = 'auto'"),
+        ('compare = "number"\ncompare_fields = ["a"]', "does nothing with compare = 'number'"),
+        ('compare = "fields"\ncompare_fields = ["a..b"]', "'a..b' names no field"),
+    ],
+)
+def test_compared_fields_that_would_never_be_looked_at_are_refused(lines, wanted):
+    (said,) = faults(CHECKED + lines)
+    assert "ladders.default.compare_fields: " in said
+    assert wanted in said

@@ -51,10 +51,6 @@ def test_what_may_have_to_be_parted_is_not_joined(one: Delta, other: Delta) -> N
 VERDICT = Verdict("v", Status.PASSED, "r", Trust.CODE, 0.5, 0.1, 0.2, vacuous=True)
 
 
-def test_a_verdict_under_another_name_is_the_same_otherwise() -> None:
-    assert VERDICT.of("w", 0.7) == replace(VERDICT, verifier="w", at=0.7)
-
-
 def test_one_more_verdict_leaves_an_attempt_as_it_is_otherwise() -> None:
     attempt = Attempt(
         id="a",

@@ -143,6 +143,28 @@ class TestExperience:
         assert experience.tries("default", "low", Way.REPAIR).tried == 30
         assert sum(repairs_of(experience)) < 200
 
+    def test_rules_made_while_another_thread_takes_up_new_ones_are_not_kept(self, monkeypatch):
+        known = Calibration(("agreement",), (1.0,), 0.0)
+
+        class Remembers:
+            def climbs(self, limit: int) -> list[object]:
+                return []
+
+            def newest_calibrations(self) -> dict[tuple[str, str], Calibration]:
+                return {("default", "low"): known}
+
+        experience = Experience({"default": self.AUTO}, Remembers(), lambda: 0.0)
+        adjusted = Experience._adjusted
+
+        def interrupted(self: Experience, *given: object) -> Policy:
+            made = adjusted(self, *given)
+            self.take_up()
+            return made
+
+        monkeypatch.setattr(Experience, "_adjusted", interrupted)
+        assert experience.of(POLICY, 7).rungs[0].calibration is None
+        assert experience.of(POLICY, 7).rungs[0].calibration == known
+
     def test_a_calibration_in_force_is_on_the_plans(self):
         known = Calibration(("agreement",), (1.0,), 0.0)
 

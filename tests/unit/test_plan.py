@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rung.core.calibration import Calibration
 from rung.core.features import Features
 from rung.core.plan import Excluded, OnExhausted, Plan, Policy, Rung, Step, Terms, plan
 from rung.core.types import Need
@@ -197,3 +198,12 @@ def test_tool_calls_are_not_put_to_a_vote_since_text_cannot_tell_them_apart() ->
 @pytest.mark.parametrize("weight", Weight)
 def test_agreement_that_was_asked_for_is_a_signal_and_there_once(weight: Weight) -> None:
     assert checks_of(Check("agreement", weight), WHOLE, samples=3) == [WHOLE, AGREEMENT]
+
+
+def test_a_calibration_whose_signals_are_all_gone_is_left_out() -> None:
+    known = Calibration(("hedging", "removed"), (1.0, 1.0), 0.0, labels=50)
+    gone = replace(known, signals=("removed", "other"))
+    for calibration, expected in ((known, known), (gone, None)):
+        policy = Policy("default", (replace(LOCAL, calibration=calibration),))
+        (step,) = plan(PLAIN, policy, Terms(checks=(TESTS, HEDGING))).steps
+        assert step.calibration == expected

@@ -4,11 +4,13 @@ import asyncio
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from rung.assemble import assemble
 from rung.config import parse
+from rung.core.calibration import Calibration
 from rung.core.engine import Accept, Call, Exhausted, Verify
 from rung.core.errors import LedgerError, RequestError
 from rung.core.growth import Delta
@@ -28,12 +30,16 @@ from rung.core.types import (
     Usage,
     UsageSource,
 )
+from rung.core.verdicts import Status, Trust, Weight
 from rung.drafting import SAMPLE_TEMPERATURE
+from rung.experience import Experience
 from rung.fittings import READY_MADE
 from rung.intake import Intake
 from rung.providers.base import CallError, Done
 from rung.providers.scripted import Reply, ScriptedProvider
 from rung.runner import STOPPING
+from rung.verifiers.base import passed
+from rung.verifiers.function import function
 
 SCHEMA = SchemaRequest({"type": "object", "required": ["age"]})
 GOOD, WRONG = '{"age": 36}', '{"name": "Ada"}'
@@ -142,6 +148,63 @@ async def test_every_choice_has_to_pass(choices, tier):
     several = Plays(Done(Answer(first, more=tuple(more)), Usage()))
     served = await Stage(several, ScriptedProvider(GOOD)).answer(schema=SCHEMA)
     assert served.outcome.attempts[served.outcome.served].tier == tier
+
+
+class Billed:
+    """A check that costs, and says what it was left."""
+
+    name, weight, trust, timeout_seconds = "billed", Weight.REQUIRED, Trust.JUDGE, 5.0
+
+    def __init__(self):
+        self.left = []
+
+    async def check(self, subject):
+        self.left.append((subject.left_nanousd, subject.left_seconds))
+        return replace(passed("fine"), cost_nanousd=100)
+
+
+async def test_what_each_choice_cost_to_check_is_billed_and_taken_from_what_is_left():
+    check = Billed()
+    stage = Stage(Plays(Done(Answer(GOOD, more=(GOOD, GOOD)), Usage())), tier='price = "free"')
+    limits = Directions(max_cost_nanousd=1000, deadline_seconds=60)
+    served = await stage.intake.answer(request(directions=limits), extra=(check,))
+    assert served.outcome.cost_nanousd == 300
+    assert [money for money, _ in check.left] == [1000, 900, 800]
+    assert all(0 < seconds <= 60 for _, seconds in check.left)
+
+
+class Endless(Billed):
+    timeout_seconds = 3600.0
+
+    async def check(self, subject):
+        await asyncio.Event().wait()
+
+
+async def test_a_check_ends_with_the_requests_deadline():
+    stage = Stage(ScriptedProvider(GOOD))
+    limits = Directions(deadline_seconds=0.05)
+    async with asyncio.timeout(10):
+        served = await stage.intake.answer(request(directions=limits), extra=(Endless(),))
+    (attempt,) = served.outcome.attempts
+    assert attempt.verdicts[-1].status is Status.ABSTAINED
+    assert "did not end within" in attempt.verdicts[-1].reason
+    assert isinstance(served.outcome.decision, Exhausted)
+
+
+async def test_the_first_request_after_a_rest_goes_by_what_was_stored_meanwhile():
+    known = Calibration(("hedging",), (1.0,), 0.0)
+
+    stored = {}
+    seconds = iter([0.0, 0.0, 60.0, 60.0])
+    archive = SimpleNamespace(newest_calibrations=lambda: dict(stored), climbs=lambda _limit: [])
+    stage = Stage(ScriptedProvider(GOOD))
+    experience = Experience({}, archive, lambda: next(seconds))
+    stage.intake.parts = replace(stage.intake.parts, experience=experience)
+    before = await stage.answer()
+    stored["default", "a"] = known
+    after = await stage.answer()
+    calibrations = [each.outcome.plan.steps[0].calibration for each in (before, after)]
+    assert calibrations == [None, known]
 
 
 async def test_what_was_reported_before_a_cancellation_is_what_is_billed():
@@ -411,3 +474,16 @@ async def test_a_deadline_ends_the_wait_before_a_retry():
     served = await stage.answer(directions=Directions(deadline_seconds=0.5))
     assert len(served.outcome.attempts) == 1
     assert served.outcome.ended_by is EndedBy.LIMIT
+
+
+async def test_no_verdict_tells_a_key():
+    def leaks(text):
+        raise RuntimeError("the key is canary-secret-1234567890")
+
+    stage = Stage(ScriptedProvider("x"))
+    stage.intake.parts = replace(stage.intake.parts, secrets=("canary-secret-1234567890",))
+    served = await stage.intake.answer(request(), extra=(function(leaks),))
+    (attempt,) = served.outcome.attempts
+    said = " ".join(verdict.reason for verdict in attempt.verdicts)
+    assert "canary" not in said
+    assert "[key]" in said

@@ -73,7 +73,8 @@ class Plays:
 
 def intake_over(*providers, ladder=""):
     names = [chr(ord("a") + n) for n in range(len(providers))]
-    text = "".join(f'[tiers.{n}]\nprovider = "{READY_MADE}"\nretries = 0\nrepairs = 0\n' for n in names)
+    once = "retries = 0\nrepairs = 0"
+    text = "".join(f'[tiers.{n}]\nprovider = "{READY_MADE}"\n{once}\n' for n in names)
     text += f"[ladders.default]\ntiers = {names}\n{ladder}"
     config = parse(text, Path("rung.toml"), {})
     parts = assemble(config, ledger=False, ready=dict(zip(names, providers, strict=True)))

@@ -16,7 +16,7 @@ from rung.verifiers import workspace
 from rung.verifiers.base import LONGEST_REASON
 from rung.verifiers.command import EXAMPLE, SECONDS, Command, command
 from rung.verifiers.command_words import programs_of, scripts_of
-from rung.verifiers.kit import Kit, Reply, equipped
+from rung.verifiers.kit import Equippable, Kit, Reply
 from support.command_boxes import Ended, ToldBox
 from support.gates import verdict
 
@@ -203,8 +203,9 @@ class TestWhatRuns:
 
     async def test_a_line_for_a_shell_goes_to_a_shell(self):
         box = ToldBox()
-        await verdict(command({"run": "ruff check . && ./check.sh | tail"}, box), FILE)
-        assert box.errands[0].argv == ("sh", "-c", "ruff check . && ./check.sh | tail")
+        line = "ruff check . && ./check.sh | tail"
+        await verdict(command({"run": line}, box), FILE)
+        assert box.errands[0].argv == ("bash", "-o", "pipefail", "-c", line)
 
     async def test_words_in_a_list_are_taken_as_they_are(self):
         box = ToldBox()
@@ -243,10 +244,12 @@ class TestNoBox:
 
     def test_a_box_is_handed_in_once(self):
         first, second = ToldBox(), ToldBox()
-        given_one = equipped(command({"run": "check"}), Kit(first, NoTiers()))
+        made = command({"run": "check"})
+        assert isinstance(made, Equippable)
+        given_one = made.equipped(Kit(first, NoTiers()))
         assert isinstance(given_one, Command)
         assert given_one.box is first
-        again = equipped(given_one, Kit(second, NoTiers()))
+        again = given_one.equipped(Kit(second, NoTiers()))
         assert isinstance(again, Command)
         assert again.box is first
 

@@ -17,8 +17,10 @@ from rung.core.growth import CallGrowth, Delta
 from rung.core.parts import Choice, HostedTool, ToolCall, ToolChoice
 from rung.core.types import Answer, Finish, Usage, UsageSource
 from rung.core.verdicts import Status, Trust, Verdict, Weight
+from rung.verifiers.agreement import Agreement
 from rung.verifiers.base import LONGEST_REASON, run, watch
-from rung.verifiers.catalogue import KINDS, Unavailable, agreement, build, implied
+from rung.verifiers.catalogue import KINDS, Unavailable, build
+from rung.verifiers.implied import implied
 from rung.verifiers.json_schema import json_schema
 from rung.verifiers.tool_calls import tool_calls_gate
 from support.subjects import attempt, growing, offering, subject, tool
@@ -42,7 +44,7 @@ def every(tmp_path_factory):
             made[kind.name] = build(f"own {kind.name}", kind, options)
     return {
         **made,
-        "agreement": agreement(),
+        "agreement": Agreement(),
         "any object": json_schema(None),
         "tool calls": tool_calls_gate(),
         "unavailable": Unavailable("gone", "not installed"),

@@ -7,10 +7,11 @@ from __future__ import annotations
 import pytest
 
 from rung.core.errors import ConfigError
+from rung.core.languages import NAMES
 from rung.core.verdicts import Status, Weight
 from rung.verifiers.catalogue import KINDS, build
 from rung.verifiers.language import language
-from rung.verifiers.language_guess import NAMES, guessed
+from rung.verifiers.language_guess import guessed
 from support.gates import seconds, status, verdict
 
 TEXTS = {

@@ -10,9 +10,10 @@ from rung.core.growth import CallGrowth, Delta
 from rung.core.types import Need
 from rung.core.verdicts import Status, Trust, Weight
 from rung.verifiers.base import LONGEST_REASON, Finding, nothing_to_judge, passed, run, watch
-from rung.verifiers.catalogue import _Named, implied
+from rung.verifiers.catalogue import _Named
 from rung.verifiers.cut_off import CutOff
 from rung.verifiers.hedging import Hedging
+from rung.verifiers.implied import implied
 from rung.verifiers.json_schema import json_schema
 from rung.verifiers.refusal import Refusal
 from rung.verifiers.tool_calls import tool_calls_gate

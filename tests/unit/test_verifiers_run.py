@@ -180,6 +180,11 @@ async def test_a_plain_check_sees_the_context_of_its_request():
     assert verdict.reason == "request"
 
 
+async def test_a_verdict_has_the_plans_name_for_the_check_and_the_time_of_its_end():
+    verdict = await run(Check(lambda _: passed("so it is")), subject(), "given-2", lambda: 1.5)
+    assert (verdict.verifier, verdict.at) == ("given-2", 1.5)
+
+
 async def test_a_plain_check_may_return_an_awaitable():
     async def later(_):
         return passed("later")

@@ -61,21 +61,38 @@ def exhibit(path: str) -> Exhibit:
     return Exhibit(path, Answer(bare), TEXT)
 
 
+_ASKS = {"messages", "input"}
+
+
 def request(path: str | None) -> Request:
     """The request in a file: a body of any of the three dialects, else the user's question."""
     if path is None:
         return _asking("")
     text = _text("--request", path)
     body = _object(text)
-    if body is None or not ({"messages", "input"} & body.keys()):
+    if body is None or not (_ASKS & body.keys()):
         return _asking(text)
+    return request_of(body, f"--request {path}")
+
+
+def request_of(body: Mapping[str, Any], place: str) -> Request:
+    """The request of a body of any of the three dialects, or of a ``prompt``.
+
+    Raises RequestError, in which ``place`` says where it stands.
+    """
+    if not (_ASKS & body.keys()):
+        prompt = body.get("prompt")
+        if not isinstance(prompt, str) or not prompt.strip():
+            fix = '{"prompt": "..."}, or a body with `messages` or `input`'
+            raise RequestError(f"{place} asks for nothing.", fix=fix)
+        return _asking(prompt)
     front = _front(body)
     limit = {"max_tokens": 1024} if front is messages.FRONT else {}
     whole = json.dumps({**_WANTED, **limit, **body}).encode()
     try:
         return front.decode_request(whole, Arrival(BY_HAND, Directions(), {}))
     except RequestError as error:
-        said = f"--request {path} is no body of {front.dialect}: {error.message}"
+        said = f"{place} is no body of {front.dialect}: {error.message}"
         raise RequestError(said, param=error.param, fix=error.fix) from None
 
 

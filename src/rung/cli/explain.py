@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rich.console import Console
 
 from rung.account import KINDS, called, drawing, reasons, stored_json
+from rung.cli import exhibits
 from rung.cli.output import NOTHING, console, money, one_line, print_json, seconds, sign, when
 from rung.cli.settings import ConfigPath, Json, load, open_ledger
 from rung.core.evidence import votes
 from rung.core.types import Attempt, UsageSource
+from rung.deciding import decider
 from rung.ledger import StoredOutcome
 from rung.ledger.people import counted
 
 
-def explain(id: str = "last", /, *, path: ConfigPath = None, json: Json = False) -> None:  # noqa: A002 the word people type
+def explain(
+    id: str = "last",  # noqa: A002 the word people type
+    /,
+    *,
+    body: str | None = None,
+    path: ConfigPath = None,
+    json: Json = False,
+) -> None:
     """Tell one request: its plan, every attempt, every verdict, and why what came next came next.
 
     Args:
         id: The request's id or the beginning of it; `last` is the newest.
+        body: A request in a file, `-` for standard input: tell where it would start, and call
+            nothing. A body of any dialect, or the prompt alone.
     """
+    if body is not None:
+        _foretell(body, path, json=json)
+        return
     with open_ledger(load(path, parts=False)) as ledger:
         found = ledger.find(id)
     if json:
@@ -31,6 +47,23 @@ def explain(id: str = "last", /, *, path: ConfigPath = None, json: Json = False)
             _attempt(place + 1, found.history[place], to)
         to.print(f"   [bold]{one_line(why, 300)}[/]")
     _foot(found, to)
+
+
+def _foretell(body: str, path: Path | None, *, json: bool) -> None:
+    """What would be decided for a request that nobody has sent yet."""
+    decision = decider(load(path, parts=False)).of(exhibits.request(body))
+    told = decision.told()
+    if json:
+        print_json(told)
+        return
+    to = console()
+    because = f" ({one_line('; '.join(told['because']), 100)})" if told["because"] else ""
+    to.print(f"{told['category']}, {told['difficulty']}{because}")
+    rule = f" by rule [bold]{one_line(told['rule'], 60)}[/]" if told["rule"] else ""
+    to.print(f"starts at [bold]{one_line(told['entry'] or 'no tier')}[/]{rule}")
+    to.print(f"ladder {one_line(told['ladder'])}: {one_line(' -> '.join(told['tiers']), 200)}")
+    for each in told["excluded"]:
+        to.print(f"  not on it: {one_line(each['tier'])} ({one_line(each['why'], 200)})")
 
 
 def _head(found: StoredOutcome, to: Console) -> None:

@@ -14,6 +14,7 @@ from cyclopts import Parameter
 from rung import config
 from rung.cli.neighbours import chat_model
 from rung.cli.output import console, one_line, plain, print_json
+from rung.cli.presets import PRESETS, Preset
 from rung.cli.settings import Json
 from rung.config import FILE_NAME
 from rung.core.errors import ConfigError
@@ -30,6 +31,7 @@ HEAD = """\
 def init(
     *,
     path: Annotated[Path, Parameter(name=["--path"], help="Where to write it.")] = Path(FILE_NAME),
+    preset: Preset | None = None,
     force: Annotated[bool, Parameter(negative="", help="Overwrite what is there.")] = False,
     json: Json = False,
 ) -> None:
@@ -38,15 +40,20 @@ def init(
     With a verifier, a ladder that ends in the model you would use alone is at least as good as it,
     and only cost is at stake.
 
+    Args:
+        preset: A whole ladder with its rules instead. `articles`: simple work, documentation and
+            formatting start on this machine, coding at a workhorse, the rest at a cheap cloud tier.
     """
     if path.exists() and not force:
         raise ConfigError(f"{path} is there already.", fix="use --force to overwrite it")
     env = config.environment()
     around = asyncio.run(look_around(config.built_in(env)))
-    text, tiers = compose(around)
+    text, tiers = compose(around) if preset is None else (PRESETS[preset](around), [])
     from rung.inspection import problems
 
-    config.parse(text, path, env, problems)
+    # A preset names keys that may not be there yet: `rung doctor` tells of them.
+    checked = config.parse(text, path, env, problems if preset is None else None)
+    tiers = tiers or list(checked.file.ladders[checked.default_ladder].tiers)
     _write(path, text)
     if json:
         print_json({"path": str(path), "tiers": tiers, "found": _found(around)})

@@ -36,7 +36,7 @@ COMMANDS = {
     ),
     "init": Command(
         "Find local servers and API keys; write a two-tier rung.toml.",
-        ("rung init", "rung init --path ci/rung.toml --force"),
+        ("rung init", "rung init --path ci/rung.toml --force", "rung init --preset articles"),
     ),
     "serve": Command(
         "Run the gateway for OpenAI clients.",
@@ -77,7 +77,12 @@ COMMANDS = {
     ),
     "explain": Command(
         "One request: its plan, every attempt, every verdict, and why.",
-        ("rung explain", "rung explain 01a202 --json"),
+        ("rung explain", "rung explain 01a202 --json", "rung explain --body request.json"),
+    ),
+    "route": Command(
+        "Where requests would start, by the rules in force.",
+        ("rung route test prompts.jsonl", "rung route test prompts.jsonl --json"),
+        parts={"test": "Decide on every request of a file; call nothing."},
     ),
     "inbox": Command(
         "What no tier passed and waits for a human.",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Annotated, Any
@@ -106,12 +107,27 @@ def run(
     given = common or Common()
     request, shown = _read(given.asked, (answer,))
     wanted = Wanted(name, given.option, given.path)
-    verdict, verifier = asyncio.run(_run(wanted, request, shown[0]))
+    with _own_output():
+        verdict, verifier = asyncio.run(_run(wanted, request, shown[0]))
     if json:
         print_json(_verdict(verdict, verifier) | {"answer_read_as": shown[0].read_as})
     else:
         _tell(verdict, verifier)
     sys.exit(STATUS[verdict.status])
+
+
+@contextmanager
+def _own_output() -> Iterator[None]:
+    """Standard output is for the result: what a check of the user's own prints goes beside it."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    try:
+        os.dup2(2, 1)
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 async def _run(wanted: Wanted, request: Request, given: Exhibit) -> tuple[Verdict, Verifier]:
@@ -188,7 +204,8 @@ def test(  # it is a command and no test, whose defaults pytest would not fill
     began = time.perf_counter()
     bench = _Bench(request, how, console(err=True), quiet=quiet)
     wanted = Wanted(name, given.option, given.path)
-    verifier, good, trial = asyncio.run(_test(wanted, shown, bench))
+    with _own_output():
+        verifier, good, trial = asyncio.run(_test(wanted, shown, bench))
     if json:
         facts = asdict(how) | {"seconds": time.perf_counter() - began}
         print_json(_trial_json(verifier, good, trial) | facts)

@@ -186,8 +186,9 @@ def _next_check(plan: Plan, step: Step, history: History) -> Check | None:
         return None
     done = {verdict.verifier for verdict in last.verdicts}
     for check in step.checks:
-        too_early = check.name == AGREEMENT and undecided(plan, step, history)
-        if check.name not in done and not too_early:
+        if check.name in done:
+            continue
+        if check.name != AGREEMENT or not undecided(plan, step, history):
             return check
     return None
 
@@ -255,11 +256,11 @@ def _veto(plan: Plan, history: History, step: Step, kind: Kind, wait: float) -> 
     # Not written as ">=", so that a deadline that is no number refuses.
     if not _elapsed(history) + wait < _deadline(plan):
         return Exhaustion.DEADLINE
-    spent = sum(attempt.cost_nanousd + attempt.checking_nanousd for attempt in history)
     cap = plan.cost_cap_nanousd
-    if cap is not None and spent + _worst_cost(history, step, kind) > cap:
-        return Exhaustion.COST_CAP
-    return None
+    if cap is None:
+        return None
+    spent = sum(attempt.cost_nanousd + attempt.checking_nanousd for attempt in history)
+    return Exhaustion.COST_CAP if spent + _worst_cost(history, step, kind) > cap else None
 
 
 def _worst_cost(history: History, step: Step, kind: Kind) -> int:
@@ -298,8 +299,8 @@ def _watched(plan: Plan, history: History, index: int) -> frozenset[str]:
     step, above = plan.steps[index], plan.steps[index + 1 :]
     cap = plan.cost_cap_nanousd
     if cap is not None:
-        left = cap - step.worst_cost_nanousd - sum(each.cost_nanousd for each in history)
-        above = tuple(each for each in above if each.worst_cost_nanousd <= left)
+        spent = sum(a.cost_nanousd + a.checking_nanousd for a in history) + step.worst_cost_nanousd
+        above = tuple(each for each in above if each.worst_cost_nanousd <= cap - spent)
     if not above:
         return frozenset()
     doubts = plan.min_confidence >= EVEN
@@ -352,7 +353,7 @@ def _merit(plan: Plan, history: History, index: int) -> tuple[bool, bool, bool, 
     return (
         not lacking,
         not rejected(step, attempt),
-        not doubted(plan, step, history, index),
+        not (doubted(plan, step, history, index) or undecided(plan, step, history)),
         passed if lacking else 0,
         index,
     )

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from rung.core.plan import Plan, Step
 from rung.core.saying import sayings
 from rung.core.types import Attempt, History, Kind
-from rung.core.verdicts import Status, Weight
+from rung.core.verdicts import Status, Verdict, Weight
 from rung.core.vote import AGREEMENT, Tally, tally
 
 DRAWS = frozenset({Kind.FIRST, Kind.SAMPLE})
 """Calls that draw another answer. Retries and repairs stand in for the draw that they mend."""
-
-FAILED = {Status.FAILED: 0.0}
-"""What a signal that gave no score says of the answer."""
 
 # ------------------------------------------------------------------ one answer
 
@@ -47,7 +45,8 @@ def unproven(step: Step, attempt: Attempt) -> bool:
 
 def mendable(step: Step, attempt: Attempt) -> bool:
     """Whether a gate that somebody asked for has failed: it says what to put right."""
-    return not _required(step).isdisjoint(_checks_with(attempt, Status.FAILED))
+    failed = _checks_with(attempt, Status.FAILED)
+    return bool(failed) and not failed.isdisjoint(_required(step))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +68,11 @@ def confidence_of(plan: Plan, history: History, index: int) -> Confidence | None
 
     Of an answer that no tier of the plan gave, a human's, they say nothing.
     """
-    for step in plan.steps:
-        if step.tier == history[index].tier:
-            value = confidence(step, history, index)
-            labels = 0 if step.calibration is None else step.calibration.labels
-            return None if value is None else Confidence(value, labels)
-    return None
+    step = plan.step(history[index].tier)
+    value = None if step is None else confidence(step, history, index)
+    if step is None or value is None:
+        return None
+    return Confidence(value, 0 if step.calibration is None else step.calibration.labels)
 
 
 def confidence(step: Step, history: History, index: int) -> float | None:
@@ -89,16 +87,18 @@ def confidence(step: Step, history: History, index: int) -> float | None:
 def _weighed(step: Step, scores: dict[str, float]) -> float | None:
     if step.calibration is not None:
         return step.calibration.probability(scores)
+    if not scores:
+        return None
     # One that is no number stands first: nothing is known then.
-    return min(scores.values(), key=lambda score: (score == score, score), default=None)  # noqa: PLR0124
+    return min(scores.values(), key=lambda score: (score == score, score))  # noqa: PLR0124
 
 
 def doubted(plan: Plan, step: Step, history: History, index: int) -> bool:
     """Whether the confidence in this answer, or in its tier's vote, is below the plan's threshold.
 
-    A vote that is still open is a doubt too.
+    Of a vote that is still open see `undecided`.
     """
-    return not _sure(plan, confidence(step, history, index)) or undecided(plan, step, history)
+    return not _sure(plan, confidence(step, history, index))
 
 
 def _sure(plan: Plan, chance: float | None) -> bool:
@@ -107,15 +107,31 @@ def _sure(plan: Plan, chance: float | None) -> bool:
 
 
 def _scores(step: Step, history: History, index: int) -> dict[str, float]:
-    """By signal. One that passed without a score, or abstained, has said nothing."""
-    signals = {c.name for c in step.checks if c.weight is Weight.SIGNAL} - {AGREEMENT}
-    about = [v for v in history[index].verdicts if v.verifier in signals]
+    """By signal."""
+    told = _told_by(history[index].verdicts)
+    if told:
+        signals = {check.name for check in step.checks if check.weight is Weight.SIGNAL}
+        told = {name: told[name] for name in told if name in signals and name != AGREEMENT}
     if votes(step):
         here = (v for a in history if a.tier == step.tier for v in a.verdicts)
-        about += [v for v in here if v.verifier == AGREEMENT]
-    spoken = (v for v in about if v.status is not Status.ABSTAINED)
-    told = ((v.verifier, FAILED.get(v.status) if v.score is None else v.score) for v in spoken)
-    return {name: score for name, score in told if score is not None}
+        told |= _told_by(v for v in here if v.verifier == AGREEMENT)
+    return told
+
+
+def _told_by(verdicts: Iterable[Verdict]) -> dict[str, float]:
+    """Scores by check.
+
+    One that failed without a score leaves the answer no chance. One that passed without a score, or
+    abstained, has said nothing.
+    """
+    told: dict[str, float] = {}
+    for verdict in verdicts:
+        score = verdict.score
+        if score is None and verdict.status is Status.FAILED:
+            score = 0.0
+        if score is not None and verdict.status is not Status.ABSTAINED:
+            told[verdict.verifier] = score
+    return told
 
 
 def _required(step: Step) -> set[str]:
@@ -133,7 +149,8 @@ def _checks_with(attempt: Attempt, status: Status) -> set[str]:
 
 def votes(step: Step) -> bool:
     """Whether answers drawn at this tier are compared with one another."""
-    return any(check.name == AGREEMENT for check in step.checks)
+    # Of a list: `any` with a generator takes twice as long, and every decision asks this.
+    return AGREEMENT in [check.name for check in step.checks]
 
 
 def undecided(plan: Plan, step: Step, history: History) -> bool:
@@ -143,32 +160,32 @@ def undecided(plan: Plan, step: Step, history: History) -> bool:
     """
     if not votes(step):
         return False
-    vote = counted(step, history)
+    led = _led(step, history)
     # A draw that a gate rejected has voted for nothing, but it was drawn.
     drawn = sum(a.tier == step.tier and a.kind in DRAWS for a in history)
-    if vote is None or drawn >= step.samples:
-        return vote is None
-    vote = replace(vote, drawn=drawn)
-    led = vote.decided(step.samples, step.vote.certainty)
+    if led is None or drawn >= step.samples:
+        return led is None
+    leader, vote = led[0], replace(led[1], drawn=drawn)
+    decided = vote.decided(step.samples, step.vote.certainty)
     if step.tier == plan.steps[-1].tier:
-        return not led
-    least, most = (_would_do(plan, step, history, share) for share in vote.bounds(step.samples))
-    return most and not (led and (least or vote.likely(step.vote.certainty)))
+        return not decided
+    scores = _scores(step, history, leader)
+    least, most = vote.bounds(step.samples)
+    if not _would_do(plan, step, scores, most):
+        return False
+    likely = _would_do(plan, step, scores, least) or vote.likely(step.vote.certainty)
+    return not (decided and likely)
 
 
-def _would_do(plan: Plan, step: Step, history: History, share: float) -> bool:
+def _would_do(plan: Plan, step: Step, scores: dict[str, float], share: float) -> bool:
     """Whether the leading answer would be served if this share of all draws said the same."""
-    scores = _scores(step, history, servable(step, history)[-1])
     return _sure(plan, _weighed(step, scores | {AGREEMENT: share}))
 
 
 def servable(step: Step, history: History) -> list[int]:
     """A tier's answers that could be served: of a vote, only the one that it chose."""
-    whole = _whole(step, history)
-    ballot = [i for i in whole if _has_a_vote(step, history[i])] if votes(step) else []
-    if ballot:
-        return [ballot[_counted(step, history, whole, ballot).leader]]
-    return whole
+    led = _led(step, history) if votes(step) else None
+    return _whole(step, history) if led is None else [led[0]]
 
 
 def counted(step: Step, history: History) -> Tally | None:
@@ -177,15 +194,20 @@ def counted(step: Step, history: History) -> Tally | None:
     Whatever comes later, what was said before stays in the groups that it was in, unless a check
     tells more of it: so a vote that is replayed is decided where it was.
     """
+    led = _led(step, history)
+    return None if led is None else led[1]
+
+
+def _led(step: Step, history: History) -> tuple[int, Tally] | None:
+    """The answer that leads the vote, and the vote; ``None`` where no answer has one."""
     whole = _whole(step, history)
     ballot = [i for i in whole if _has_a_vote(step, history[i])]
-    return _counted(step, history, whole, ballot) if ballot else None
-
-
-def _counted(step: Step, history: History, whole: list[int], ballot: list[int]) -> Tally:
+    if not ballot:
+        return None
     # Answers without a vote are compared too, so that losing it regroups nobody.
     meanings = dict(zip(whole, _meanings(step, [history[i] for i in whole]), strict=True))
-    return tally([meanings[i] for i in ballot])
+    vote = tally([meanings[i] for i in ballot])
+    return ballot[vote.leader], vote
 
 
 def _meanings(step: Step, attempts: list[Attempt]) -> list[str]:

@@ -80,6 +80,23 @@ class Excluded:
 
 
 @dataclass(frozen=True, slots=True)
+class Route:
+    """Where a request starts and how high it may go, and by which rule.
+
+    ``category`` and ``difficulty`` are what it was taken for, empty where nothing asked.
+    """
+
+    rule: str | None = None
+    entry: str | None = None
+    ceiling: str | None = None
+    category: str = ""
+    difficulty: str = ""
+
+
+NO_ROUTE = Route()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The policy applied to one request.
 
@@ -100,11 +117,19 @@ class Plan:
     max_wait_seconds: float = 5.0
     seed: int = 0
     excluded: tuple[Excluded, ...] = ()
+    route: Route = NO_ROUTE
 
     def __post_init__(self) -> None:
         tiers = [step.tier for step in self.steps]
         if len(set(tiers)) < len(tiers):
             raise ValueError(f"a tier stands twice on the plan of {self.ladder!r}: {tiers}")
+
+    def step(self, tier: str) -> Step | None:
+        """The place of a tier, ``None`` where it is not on the plan."""
+        for step in self.steps:
+            if step.tier == tier:
+                return step
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +184,7 @@ class Terms:
     stream: bool = False
     may_retry: bool = True
     pinned: str | None = None
+    route: Route = NO_ROUTE
     deadline_seconds: float | None = None
     cost_cap_nanousd: int | None = None
     seed: int = 0
@@ -166,15 +192,16 @@ class Terms:
 
 def plan(features: Features, policy: Policy, terms: Terms) -> Plan:
     """Apply ``policy`` to one request: which tiers are on its way, within which limits."""
-    cap = _tighter(policy.cost_cap_nanousd, terms.cost_cap_nanousd)
-    deadline = _tighter(policy.deadline_seconds, terms.deadline_seconds)
+    cap = tighter(policy.cost_cap_nanousd, terms.cost_cap_nanousd)
+    deadline = tighter(policy.deadline_seconds, terms.deadline_seconds)
     # Text alone cannot tell two answers apart that may be calls.
     vote = None if Need.TOOLS in features.needs else policy.vote
     checks = _in_order(terms.checks)
     steps: list[Step] = []
     excluded: list[Excluded] = []
+    barred = _barred(policy, terms)
     for rung in policy.rungs:
-        why = _why_not(rung, features, terms, cap)
+        why = barred.get(rung.tier) or _why_not(rung, features, terms, cap)
         if any(step.tier == rung.tier for step in steps):
             why = "it stands lower on the ladder already"
         if why is None:
@@ -193,7 +220,24 @@ def plan(features: Features, policy: Policy, terms: Terms) -> Plan:
         max_wait_seconds=policy.max_wait_seconds,
         seed=terms.seed,
         excluded=tuple(excluded),
+        route=terms.route,
     )
+
+
+def _barred(policy: Policy, terms: Terms) -> Mapping[str, str]:
+    """The tiers below the entry and above the ceiling, and why they are; none for a pin."""
+    route, tiers = terms.route, [rung.tier for rung in policy.rungs]
+    if terms.pinned is not None:
+        return {}
+    by = "" if route.rule is None else f" of {route.rule}"
+    found: dict[str, str] = {}
+    if route.entry in tiers:
+        below = tiers[: tiers.index(route.entry)]
+        found |= dict.fromkeys(below, f"it is below the entry{by}, {route.entry}")
+    if route.ceiling in tiers:
+        above = tiers[tiers.index(route.ceiling) + 1 :]
+        found |= dict.fromkeys(above, f"it is above the ceiling{by}, {route.ceiling}")
+    return found
 
 
 def stream_mode(policy: Policy, needs: frozenset[Need]) -> StreamMode:
@@ -217,9 +261,16 @@ def _step(rung: Rung, terms: Terms, checks: tuple[Check, ...], vote: Vote | None
         samples=rung.samples,
         vote=vote or PLAIN_VOTE,
         carry=rung.carry,
-        calibration=rung.calibration,
+        calibration=_of_these(rung.calibration, checks),
         worst_draft_nanousd=(terms.worst_drafts or {}).get(rung.tier, 0),
     )
+
+
+def _of_these(known: Calibration | None, checks: tuple[Check, ...]) -> Calibration | None:
+    """A calibration while a check is left that it was fitted on; else it would say one number."""
+    if known is None or not known.signals:
+        return known
+    return known if any(check.name in known.signals for check in checks) else None
 
 
 def _in_order(checks: tuple[Check, ...]) -> tuple[Check, ...]:
@@ -251,7 +302,8 @@ def _why_not(rung: Rung, features: Features, terms: Terms, cap: int | None) -> s
     return None
 
 
-def _tighter(one: N | None, other: N | None) -> N | None:
+def tighter(one: N | None, other: N | None) -> N | None:
+    """The smaller of two limits, of which either may be none."""
     if one is None or other is None:
         return other if one is None else one
     return min(one, other)

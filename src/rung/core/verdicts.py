@@ -58,11 +58,6 @@ class Verdict:
     says: str | None = None
     cost_nanousd: int = 0
 
-    def of(self, verifier: str, at: float) -> Verdict:
-        """The same verdict under the name that a plan has for the check, and its time."""
-        found = (self.status, self.reason, self.trust, self.score, self.seconds)
-        return Verdict(verifier, *found, at, self.vacuous, self.says, self.cost_nanousd)
-
 
 class Weight(StrEnum):
     """What a failed check may do: REQUIRED and IMPLIED gates reject, a SIGNAL lowers confidence.

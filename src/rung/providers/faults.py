@@ -164,14 +164,22 @@ def clean(text: str, secret: str | None) -> str:
     """One line of a provider's words without keys or control characters, cut to a fit length."""
     text = text[:_READ_AT_MOST]
     if secret:
-        text = _without_secret(text, secret)
+        text = without_secret(text, secret)
     text = "".join(one if one.isprintable() else " " for one in text)
     text = _BEARER.sub(r"\1 [key]", _KEY_SHAPES.sub("[key]", text))
     text = _SPACES.sub(" ", text).strip()
     return text if len(text) <= LONGEST_MESSAGE else text[: LONGEST_MESSAGE - 1] + "…"
 
 
-def _without_secret(text: str, secret: str) -> str:
+def without_secrets(text: str, secrets: tuple[str, ...]) -> str:
+    """The same text without any of these keys."""
+    for secret in secrets:
+        if secret in text:
+            text = without_secret(text, secret)
+    return text
+
+
+def without_secret(text: str, secret: str) -> str:
     """Without the key, and without words that hold its beginning or its end."""
     text = text.replace(secret, "[key]")
     if len(secret) < 16:

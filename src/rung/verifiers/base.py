@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import math
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -30,6 +31,9 @@ LONGEST_REASON = 500
 LONGEST_SAYS = 200
 """Characters of `Finding.says`: it is a digest."""
 
+LAST_WORDS_SECONDS = 0.25
+"""What a check has beyond the request's deadline: one that keeps it can still say what it cost."""
+
 MOST_THREADS = 100
 """Threads of one check that may run at a time: one that hangs cannot be killed, only not
 repeated."""
@@ -40,6 +44,7 @@ class Subject:
     """What is checked: the request, the answer, and the other answers drawn at the same tier.
 
     ``step`` is that tier's place on the plan, ``None`` where an answer is checked outside of one.
+    ``left_seconds`` and ``left_nanousd`` are what the request's limits leave for the check.
     """
 
     request: Request
@@ -47,6 +52,8 @@ class Subject:
     answer: Answer
     siblings: tuple[Attempt, ...] = ()
     step: Step | None = None
+    left_seconds: float = math.inf
+    left_nanousd: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +137,16 @@ def abstained(reason: str) -> Finding:
     return Finding(Status.ABSTAINED, reason)
 
 
-async def run(verifier: Verifier, subject: Subject) -> Verdict:
-    """Run one check within its time; whatever goes wrong inside it is an abstention."""
+async def run(
+    verifier: Verifier,
+    subject: Subject,
+    name: str | None = None,
+    elapsed: Callable[[], float] | None = None,
+) -> Verdict:
+    """Run one check within its time; whatever goes wrong inside it is an abstention.
+
+    ``name`` is the plan's for the check, ``elapsed`` gives the seconds since the request began.
+    """
     began = time.perf_counter()
     try:
         found = _sound(await _found(verifier, subject))
@@ -140,12 +155,13 @@ async def run(verifier: Verifier, subject: Subject) -> Verdict:
     except BaseException as error:  # noqa: BLE001 - boundary: verifiers are other people's code
         found = _crashed(error)
     return Verdict(
-        verifier=verifier.name,
+        verifier=verifier.name if name is None else name,
         status=found.status,
         reason=shown(found.reason),
         trust=found.trust or verifier.trust,
         score=found.score,
         seconds=time.perf_counter() - began,
+        at=0.0 if elapsed is None else elapsed(),
         vacuous=found.vacuous,
         says=found.says,
         cost_nanousd=found.cost_nanousd,
@@ -212,15 +228,16 @@ async def _found(verifier: Verifier, subject: Subject) -> object:
     if not inspect.isawaitable(pending):
         return pending
     task = asyncio.ensure_future(_last(pending))
+    seconds = min(verifier.timeout_seconds, max(0.0, subject.left_seconds) + LAST_WORDS_SECONDS)
     try:
         # Not wait_for: it would wait on for a check that swallows its cancellation.
-        await asyncio.wait({task}, timeout=verifier.timeout_seconds)
+        await asyncio.wait({task}, timeout=seconds)
     finally:
         if not task.done():
             task.cancel()
             task.add_done_callback(_forget)
     if not task.done():
-        return abstained(f"the check did not end within {verifier.timeout_seconds:g} s")
+        return abstained(f"the check did not end within {round(seconds, 2):g} s")
     return abstained("the check cancelled itself") if task.cancelled() else task.result()
 
 

@@ -38,7 +38,6 @@ from rung.verifiers import (
 )
 from rung.verifiers import function as functions
 from rung.verifiers import json_schema as schemas
-from rung.verifiers.agreement import Agreement
 from rung.verifiers.arithmetic import Arithmetic
 from rung.verifiers.base import Subject, Verifier, Watch, needs_logprobs, shown, watch
 from rung.verifiers.cut_off import CutOff
@@ -52,17 +51,7 @@ from rung.verifiers.refusal import Refusal
 from rung.verifiers.repetition import Repetition
 
 __all__ = ["GROUP", "KINDS", "Kind", "PlugIns", "Unavailable"]
-__all__ += ["agreement", "build", "implied", "plug_ins"]
-
-
-def implied() -> tuple[Verifier, ...]:
-    """What every answer is checked for unless the configuration says otherwise."""
-    return (NotEmpty(), CutOff(), Repetition(), Refusal(), Hedging())
-
-
-def agreement() -> Verifier:
-    """The check that the engine adds where several answers are drawn and nothing can prove one."""
-    return Agreement()
+__all__ += ["build", "plug_ins"]
 
 
 def build(name: str, kind: Kind, options: Options) -> Verifier:

@@ -7,6 +7,7 @@ import shlex
 from itertools import pairwise
 from pathlib import PurePosixPath
 
+_PIPE = re.compile(r"(?<!\|)\|(?!\|)")
 _SHELL = re.compile(r"[|&;<>()$`\\*?\[\]#~={}!\n]")
 _SEPARATORS = frozenset("|&;()<>\n")
 
@@ -21,16 +22,22 @@ _DOT_IS_A_FILTER = {"jq", "yq", "gojq"}
 
 
 def argv_of(run: str) -> tuple[str, ...]:
-    """The words of what people write at a prompt; a shell's own line goes to a shell."""
+    """The words of what people write at a prompt; a shell's own line goes to a shell.
+
+    With a pipe in it that is bash, for which a line fails where any part of the pipe does: the
+    status of `pytest -q | cat` is otherwise cat's.
+    """
     words = tuple(shlex.split(run))
+    if _PIPE.search(run):
+        return ("bash", "-o", "pipefail", "-c", run)
     return ("sh", "-c", run) if _SHELL.search(run) else words
 
 
 def words_of(argv: tuple[str, ...]) -> tuple[str, ...]:
     """All words, those in a shell's line too."""
-    if argv[:2] != ("sh", "-c") or len(argv) < 3:
+    if len(argv) < 3 or argv[0] not in {"sh", "bash"} or argv[-2] != "-c":
         return argv
-    lexer = shlex.shlex(argv[2], posix=True, punctuation_chars="|&;()<>\n")
+    lexer = shlex.shlex(argv[-1], posix=True, punctuation_chars="|&;()<>\n")
     lexer.whitespace, lexer.commenters = " \t\r", ""
     lexer.whitespace_split = True
     return tuple(lexer)

@@ -78,8 +78,11 @@ class Judge:
             asked = question(subject.request, answer, self.nonce(), rubric=self.rubric)
         except UnjudgeableError as error:
             return abstained(error.message)
+        limited = replace(asked.directions, max_cost_nanousd=subject.left_nanousd)
+        asked = replace(asked, directions=limited)
+        seconds = min(self.seconds, subject.left_seconds)
         try:
-            reply = await self.tiers.ask(self.tier, asked, self.seconds)
+            reply = await self.tiers.ask(self.tier, asked, seconds)
         except RungError as error:
             # A call without an answer may have been billed; the error of one that was says so.
             spent = getattr(error, "cost_nanousd", 0)

@@ -99,8 +99,3 @@ class Equippable(Protocol):
     def equipped(self, kit: Kit, /) -> Verifier:
         """The same check with what it needs."""
         ...
-
-
-def equipped(verifier: Verifier, kit: Kit) -> Verifier:
-    """The check with what it needs, the same one where it needs nothing."""
-    return verifier.equipped(kit) if isinstance(verifier, Equippable) else verifier

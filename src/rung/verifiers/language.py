@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rung.core.languages import NAMES
 from rung.core.nearest import nearest
 from rung.core.verdicts import Trust, Weight
 from rung.verifiers import options
 from rung.verifiers.base import Finding, Subject, abstained, failed, passed
-from rung.verifiers.language_guess import NAMES, guessed
+from rung.verifiers.language_guess import guessed
 from rung.verifiers.material import text_of, weighed
 
 

@@ -4,105 +4,17 @@ It is sure only where the commonest words of one language are many and those of 
 short texts, lists of names and mixed texts are `None`.
 """
 
-# ruff: noqa: RUF001 - words of other scripts
-
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
+
+from rung.core.languages import COMMON_WORDS, NAMES
 
 LONGEST_READ = 20_000
 """Characters of a text that are looked at."""
 
-NAMES: Mapping[str, str] = MappingProxyType(
-    {
-        "ar": "Arabic",
-        "bg": "Bulgarian",
-        "cs": "Czech",
-        "da": "Danish",
-        "de": "German",
-        "el": "Greek",
-        "en": "English",
-        "es": "Spanish",
-        "fa": "Persian",
-        "fi": "Finnish",
-        "fr": "French",
-        "he": "Hebrew",
-        "hi": "Hindi",
-        "hu": "Hungarian",
-        "id": "Indonesian",
-        "it": "Italian",
-        "ja": "Japanese",
-        "ko": "Korean",
-        "nl": "Dutch",
-        "no": "Norwegian",
-        "pl": "Polish",
-        "pt": "Portuguese",
-        "ro": "Romanian",
-        "ru": "Russian",
-        "sv": "Swedish",
-        "th": "Thai",
-        "tr": "Turkish",
-        "uk": "Ukrainian",
-        "vi": "Vietnamese",
-        "zh": "Chinese",
-    }
-)
-"""The languages that are known, by their ISO 639-1 codes."""
-
-_COMMON_WORDS = {
-    "en": "the of and to in is that it for was with as are on be this by not have from or you "
-    "which but can they their has were will would there what when if your more how its should",
-    "de": "der die das und ist in den von zu mit sich nicht auf für ein eine im dem des als auch "
-    "es an werden aus er hat dass sie nach wird bei einer um am sind noch wie einem über wir ich "
-    "oder kann aber wenn",
-    "fr": "le la les de des et est un une en du que qui dans pour pas au sur ce il plus par avec "
-    "se sont cette ne vous nous elle mais ou être aux ses son leur fait ont c'est été comme",
-    "es": "el la los las de que y en un una es por con no se para del al lo como más su sus pero "
-    "este esta son fue muy ha ser también o cuando hay está todo porque qué entre",
-    "it": "il lo la gli le di che è e un una per non con del della dei sono si da in al alla anche "
-    "come più nel nella ma ha questo questa essere dal delle se ci o suo stato perché degli",
-    "pt": "o a os as de que e do da em um uma para com não é no na por mais dos das se como mas ao "
-    "foi sua seu ou quando muito nos já também pelo pela são está isso ele você às",
-    "nl": "de het een en van in is dat op te zijn met voor niet aan er die om ook als maar bij dan "
-    "door naar worden werd wordt kan deze dit uit nog hebben heeft wel zich we of ik je",
-    "sv": "och att det som en är på för av med den till inte har ett om jag var men de så vi kan "
-    "från eller när ska hade skulle sig också efter vid nu mycket varit detta",
-    "da": "og at det er en på for af med den til ikke har et om jeg var men de så vi kan fra eller "
-    "når skal havde ville sig også efter ved nu meget været dette blev hvad mig",
-    "no": "og at det er en på for av med den til ikke har et om jeg var men de så vi kan fra eller "
-    "når skal hadde ville seg også etter ved nå mye vært dette ble hva meg",
-    "fi": "ja on ei että se oli hän mutta ovat kun niin myös joka tai kuin sen olla jos voi ole "
-    "tämä sitä mitä ne he hänen vain nyt jo kanssa sekä joka ovat ollut olisi",
-    "pl": "i w na z nie się do to że jest o jak po za od ale są przez przy dla tak co być był może "
-    "tym tego oraz jego które który już także tylko lub aby można czy",
-    "cs": "a je v se na to že s z do i o ale jako za by pro tak po jsem když co být jsou má nebo "
-    "který které bylo byl jeho až ve už která mezi není také této",
-    "ro": "și de la în a cu nu pe o este că un din care mai pentru sau dar au fost ca ale lui sunt "
-    "se ce prin după fi între acest această era dacă când am poate",
-    "hu": "a az és hogy nem is egy ez meg van de csak már el volt ha mint azt még vagy aki lehet "
-    "ezt kell után amely lesz minden nagyon között itt szerint ki",
-    "tr": "ve bir bu da de için ile çok ne daha olarak gibi olan var kadar ama değil en sonra o "
-    "her ya mi ben bunu ise olduğu tarafından ancak göre şey bütün içinde",
-    "id": "yang dan di untuk dengan ini dari pada itu tidak dalam akan adalah ke oleh atau juga "
-    "dapat saya telah sebagai ada karena lebih bisa mereka kita anda tersebut bahwa",
-    "vi": "và của là có không được trong cho một các với này để người những đã khi về từ như cũng "
-    "đến ra thì tôi đó sẽ hay nhiều bạn tại vào",
-    "ru": "и в не на что с по это как он к но из у за от так же для бы она мы вы они только или "
-    "был было быть если его ее их все ещё еще при до может чтобы которые который является",
-    "uk": "і в не на що з та як це до у за від він але є для так його або вона ми ви вони був було "
-    "бути якщо які який ще при може щоб тільки також року після",
-    "bg": "и на в да се за от е не с че са по като до това или но ще има при към беше които който "
-    "само още може съм бъде след един те той тя",
-    "ar": "في من على إلى أن التي الذي عن مع هذا هذه كان لا ما هو هي ذلك كل بين بعد قد أو كما لم "
-    "عند غير حيث إن تم كانت يتم يمكن",
-    "fa": "در به از که این را با است آن برای یک می تا بر خود های شد شده ها نیز هم بود اما یا کرد "
-    "دارد ما باید اگر همه",
-}
-_WORDS = {language: frozenset(words.split()) for language, words in _COMMON_WORDS.items()}
 _LATIN = "en de fr es it pt nl sv da no fi pl cs ro hu tr id vi"
 _BY_SCRIPT = {
     "latin": tuple(_LATIN.split()),
@@ -170,7 +82,7 @@ def guessed(text: str) -> Guess:
 def _by_words(prose: str, languages: tuple[str, ...]) -> Guess:
     words = Counter(_WORD.findall(prose.casefold().replace("\u2019", "'")))
     hits = {
-        language: sum(words[word] for word in _WORDS[language] if word in words)
+        language: sum(words[word] for word in COMMON_WORDS[language] if word in words)
         for language in languages
     }
     best, second = sorted(languages, key=lambda each: hits[each], reverse=True)[:2]

@@ -38,12 +38,14 @@ class Result:
 class Report:
     """What the tests found. ``fault`` is why they could not begin, which is the answer's doing.
 
-    ``beside`` says that they hand over values that only cross within one process.
+    ``beside`` says that they hand over values that only cross within one process, ``used`` whether
+    they asked anything of the answer's code at all.
     """
 
     results: tuple[Result, ...]
     calls: int = 0
     beside: bool = False
+    used: bool = True
     fault: str = ""
     nonce: str = ""
 
@@ -69,11 +71,12 @@ def read(said: bytes) -> Report:
         fault = _fault(found)
         texts = {type(getattr(each, name)) for each in results for name in Result.__slots__}
         calls, beside = int(found.get("calls", 0)), found.get("beside") is True
+        used = found.get("used") is not False
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise NoReportError(_UNREADABLE) from None
     if texts - {str}:
         raise NoReportError(_UNREADABLE)
-    return Report(results, calls, beside, fault, str(found.get("nonce", "")))
+    return Report(results, calls, beside, used, fault, str(found.get("nonce", "")))
 
 
 def _fault(found: dict[str, Any]) -> str:
@@ -121,6 +124,8 @@ def _complete(
     if len(skipped) > expected.skipped:
         names = listed([each.id for each in skipped])
         return abstained(f"{len(skipped):,} tests skipped themselves: {names}")
+    if not report.used:
+        return abstained("the tests never use the answer's code: they pass whatever it does")
     fooled = _canary_fault(expected, planted)
     if fooled:
         return abstained(fooled)

@@ -54,7 +54,8 @@ def _report(told: dict[str, Any], session: Session) -> dict[str, Any]:
         if missing:
             return {"results": [], "missing": missing, "calls": session.calls}
         run_source(told["source"], given, results, _begin(session))
-    return {"results": results.of, "calls": session.calls, "beside": session.beside}
+    told_of = {"calls": session.calls, "beside": session.beside, "used": session.used}
+    return {"results": results.of, **told_of}
 
 
 def _given(names: list[str], module: Any) -> tuple[dict[str, Any], list[str]]:

@@ -44,7 +44,7 @@ class Session:
     ``broken`` is why nothing it says counts any more. ``unjudged`` is why the test that runs cannot
     be judged so, ``failed`` why it has failed, whatever it makes of that. ``beside`` says that the
     tests hand over values of their own that cannot cross, which nothing the code does brings about.
-    ``last`` is the last call as people write it.
+    ``last`` is the last call as people write it, ``used`` is whether they asked it for anything.
     """
 
     def __init__(self, exchange: Callable[[bytes], bytes | str]) -> None:
@@ -57,6 +57,7 @@ class Session:
         self.beside = False
         self.failed: str | None = None
         self.calls = 0
+        self.used = False
         self._messages = 0
         self.last = ""
 
@@ -67,6 +68,7 @@ class Session:
         given = list(args)
         message = {"do": does, "of": of, "name": name, "kwargs": self._to(kwargs or {})}
         self.calls += does == "call"
+        self.used = self.used or does != "import"
         self._messages += 1
         if self._messages > MOST_MESSAGES:
             raise self._unjudged(f"the tests ask more than {MOST_MESSAGES:,} times")
