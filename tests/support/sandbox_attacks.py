@@ -281,12 +281,17 @@ for place in ("/root", "/home", "/var", "/sys"):
 for place, names in bait["ways"].items():
     if set(os.listdir(place)) - set(names):
         breach(f"{place}: {os.listdir(place)}")
-    refused(f"write {place}", os.mkdir, f"{place}/mine")
+    if place.split("/")[1] != "tmp":  # that one is the job's own
+        refused(f"write {place}", os.mkdir, f"{place}/mine")
     for name in ("activate", "activate.csh", "Activate.ps1", "activate.fish"):
         refused(name, read, f"{place}/bin/{name}")
 """,
     ),
-    tries("see the host's /tmp", "os.listdir('/tmp') and breach(os.listdir('/tmp'))"),
+    tries(
+        "see the host's /tmp",
+        "seen = set(os.listdir('/tmp')) - set(bait['ways'].get('/tmp', ()))",
+        "seen and breach(sorted(seen))",
+    ),
     tries(
         "read keys of the environment",
         "any('canary' in v for v in os.environ.values()) and breach('environment')",

@@ -109,6 +109,7 @@ def test_audits_own_verdicts_are_no_traffic(ledger: Ledger) -> None:
     report = judged(ledger)
     assert [line.runs for line in report.lines] == [1]
     assert (report.audits.audited, report.audits.calls, report.audits.cost_nanousd) == (1, 1, 100)
+    assert report.audits.failed == 0
 
 
 def test_a_span_takes_the_requests_that_began_in_it(ledger: Ledger) -> None:

@@ -142,7 +142,9 @@ def _audits(report: Verifiers, config: Config) -> Iterator[str]:
     audits = report.audits
     if audits.audited:
         cost = f"{audits.calls} calls, {money(audits.cost_nanousd)}"
-        yield f"Audits: {audits.audited} requests, {cost}; {audits.labelled} answers labelled"
+        failed = f"; [yellow]{audits.failed} calls gave no answer[/]" if audits.failed else ""
+        done = f"{audits.audited} requests, {cost}; {audits.labelled} answers labelled"
+        yield f"Audits: {done}{failed}"
     off = [name for name, ladder in config.file.ladders.items() if not ladder.audit]
     if off:
         named = one_line(", ".join(off))

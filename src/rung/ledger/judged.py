@@ -123,12 +123,16 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class AuditSpend:
-    """``audited`` requests were looked at again, in ``calls``; ``labelled`` answers came of it."""
+    """``audited`` requests were looked at again, in ``calls``; ``labelled`` answers came of it.
+
+    ``failed`` calls gave no answer.
+    """
 
     audited: int = 0
     calls: int = 0
     labelled: int = 0
     cost_nanousd: int = 0
+    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

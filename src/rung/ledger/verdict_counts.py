@@ -119,12 +119,14 @@ class VerdictCounts:
             func.coalesce(func.sum(_r.cost_nanousd), 0).label("cost"),
         )
         (looked,) = self._run(statement.where(_r.audit_of.is_not(None), *self._within))
-        calls = select(func.count().label("calls")).select_from(
+        told = func.count(_a.answer_sha256).label("answered")
+        calls = select(func.count().label("calls"), told).select_from(
             attempts.join(requests, _r.id == _a.request_id)
         )
         (called,) = self._run(calls.where(_r.audit_of.is_not(None), *self._within))
         labelled = sum(label.source is LabelSource.AUDIT for label in self._labels())
-        return AuditSpend(looked["audited"], called["calls"], labelled, looked["cost"])
+        failed = called["calls"] - called["answered"]
+        return AuditSpend(looked["audited"], called["calls"], labelled, looked["cost"], failed)
 
     # -------------------------------------------------------------- labels
 
