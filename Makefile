@@ -25,7 +25,7 @@ serve: setup ## Run the gateway
 	@$(BIN)/rung serve
 
 test: setup ## All tests, the embedded model and real clients included
-	@sh tools/tests.sh $(BIN)/pytest
+	@$(BIN)/python tools/tests.py
 
 check: setup ## Types, style, layers, sizes, generated docs
 	@$(BIN)/ruff check .
