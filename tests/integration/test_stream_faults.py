@@ -38,7 +38,7 @@ GOOD = "All good."
 ARGUMENTS = {"city": "Köln", "days": 3}
 AT_ONCE = 24
 CLIENT_SECONDS = 10.0
-QUIET_SECONDS = 0.6
+QUIET_SECONDS = 1.5
 
 # ------------------------------------------------------------------ well-formed streams
 
