@@ -42,6 +42,7 @@ INSIDE = MappingProxyType(
         "npm_config_offline": "true",
         "npm_config_update_notifier": "false",
         "CARGO_TARGET_DIR": "/tmp/target",  # noqa: S108 - as above
+        "PYTHONPYCACHEPREFIX": "/tmp/.pycache",  # noqa: S108 - as above
         "XDG_CACHE_HOME": "/tmp/.cache",  # noqa: S108 - as above
     }
 )

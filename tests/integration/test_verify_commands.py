@@ -164,3 +164,10 @@ def test_what_a_check_prints_is_no_part_of_the_document(tmp_path):
         assert json.loads(done.stdout)["verifier"] == "loud"
         assert "imported\n" in done.stderr
         assert "from a child\n" in done.stderr
+
+
+def test_what_compiles_is_not_turned_down_for_its_cache(tmp_path) -> None:
+    (tmp_path / "good.py").write_text("def add(a, b):\n    return a + b\n")
+    line = "python3 -m py_compile answer.py"
+    told = rung(tmp_path, "verify", "run", line, "--answer", "good.py", "--json")
+    assert json.loads(told.stdout)["passed"] is True, told.stdout
