@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from decimal import Decimal
+from typing import Any, Literal, TypedDict
 
 import msgspec
 
@@ -12,12 +13,30 @@ from rung.core.errors import RequestError
 from rung.core.money import from_usd
 from rung.core.nearest import nearest
 from rung.core.parts import Message, Role, Text
-from rung.core.types import Directions, Request, Sampling, SchemaRequest
+from rung.core.types import Directions, Lane, Request, Sampling, SchemaRequest
 from rung.wire import chat
 from rung.wire.front import Arrival
 
 Prompt = str | Sequence[Mapping[str, Any]]
 """Text, or messages of Chat Completions: with pictures, tool calls and their results."""
+
+
+class LadderRules(TypedDict, total=False):
+    """The further rules of a `Cascade`: the keys of a ladder in rung.toml, and the baseline."""
+
+    baseline: str | None
+    on_exhausted: Literal["inbox", "best", "error"]
+    min_confidence: float
+    compare: Literal["auto", "exact", "number", "fields", "text"]
+    compare_fields: Sequence[str]
+    vote_certainty: float
+    max_wait_seconds: float
+    deadline_seconds: float | None
+    max_usd: Decimal | str | float | None
+    audit: str | float
+    audit_by: str | None
+    hedge_seconds: float | None
+    compress: bool
 
 
 class Options(msgspec.Struct, kw_only=True):
@@ -37,6 +56,10 @@ class Options(msgspec.Struct, kw_only=True):
     project: str | None = None
     deadline_seconds: float | None = None
     max_usd: Any = None
+    ceiling: str | None = None
+    lane: Lane = Lane.INTERACTIVE
+    private: bool = False
+    fresh: bool = False
     sink: Any = None
 
 
@@ -87,6 +110,10 @@ def request(
             project=asked.project,
             deadline_seconds=asked.deadline_seconds,
             max_cost_nanousd=_cap(asked.max_usd),
+            ceiling=asked.ceiling,
+            lane=asked.lane,
+            private=asked.private,
+            fresh=asked.fresh,
         ),
     )
 

@@ -10,161 +10,35 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Any
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from rung import rule_table
 from rung.core.errors import ConfigError, Problem
 from rung.core.nearest import nearest
-from rung.core.plan import OnExhausted, StreamMode
-from rung.core.vote import Comparison
+from rung.file_tables import (
+    CacheTable,
+    ConversationsTable,
+    FileTable,
+    LadderTable,
+    PriceTable,
+    PrivateTable,
+    ProjectTable,
+    RoutingTable,
+    SandboxTable,
+    ServerTable,
+    TierTable,
+)
 from rung.places import placed
 from rung.rule_table import RuleTable
 
 FILE_NAME = "rung.toml"
-DEFAULT_PORT = 4100
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-TierName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/@+-]{0,127}$")]
-"""May be a model's own name: `llama3.1:8b`, `meta-llama/llama-3.3-70b-instruct`."""
-
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
-
-
-Usd = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
-"""An amount as it was typed: TOML's floats are read as decimals, never as binary."""
-
-
-def _share(given: object) -> object:
-    """A share as people write it: ``"2%"`` or 0.02."""
-    if isinstance(given, str) and given.strip().endswith("%"):
-        try:
-            return float(given.strip()[:-1]) / 100
-        except ValueError:
-            return given
-    return given
-
-
-Share = Annotated[float, Field(ge=0, le=1), BeforeValidator(_share)]
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _no_yes_for_a_number(cls, given: object, info: ValidationInfo) -> object:
-        """``audit = true`` would be all of it, ``carry = 1`` a yes: neither was said."""
-        kind = cls.model_fields[str(info.field_name)].annotation
-        kinds = get_args(kind) or (kind,)
-        if isinstance(given, bool):
-            if bool not in kinds:
-                raise ValueError("Input should not be true or false")
-        elif bool in kinds and given not in (None, "auto"):
-            other = " or 'auto'" if Literal["auto"] in kinds else ""
-            raise ValueError(f"Input should be true or false{other}")
-        return given
-
-
-class PriceTable(_Table):
-    """A tier's own price, in US dollars per million tokens."""
-
-    input_usd_per_mtok: Usd
-    output_usd_per_mtok: Usd
-    cache_read_usd_per_mtok: Usd | None = None
-    cache_write_usd_per_mtok: Usd | None = None
-
-
-class TierTable(_Table):
-    """One model at one provider."""
-
-    provider: str
-    model: str | None = None
-    base_url: str | None = None
-    api_key_env: str | None = None
-    local: bool | None = None
-    context_tokens: Annotated[int, Field(ge=256)] | None = None
-    timeout_seconds: Seconds = 120.0
-    connect_timeout_seconds: Seconds | None = None
-    retries: Annotated[int, Field(ge=0, le=5)] = 1
-    repairs: Annotated[int, Field(ge=0, le=5)] | Literal["auto"] = "auto"
-    samples: Annotated[int, Field(ge=1, le=15)] = 1
-    price: PriceTable | Literal["free"] | None = None
-    usd_per_second: Usd | None = None
-    constrained: bool | None = None
-    model_path: Path | None = None
-    threads: Annotated[int, Field(ge=1, le=256)] | None = None
-    keep_alive: str | None = None
-    responses: bool | None = None
-
-
-class LadderTable(_Table):
-    """Tiers in order, cheap to dear, and what an answer has to pass."""
-
-    tiers: Annotated[tuple[str, ...], Field(min_length=1)]
-    verify: tuple[str, ...] = ()
-    on_exhausted: OnExhausted = OnExhausted.INBOX
-    min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.8
-    compare: Comparison = Comparison.AUTO
-    compare_fields: tuple[str, ...] = ()
-    vote_certainty: Annotated[float, Field(gt=0.5, le=1)] = 0.95
-    carry: bool | Literal["auto"] = False
-    audit: Share = 0.0
-    audit_by: str | None = None
-    max_wait_seconds: Annotated[float, Field(ge=0, le=60)] = 5.0
-    wait_seconds: Annotated[float, Field(ge=0, le=86_400)] = 0.0
-    stream: StreamMode | None = None
-    deadline_seconds: Seconds | None = None
-    max_usd: Usd | None = None
-
-
-class ServerTable(_Table):
-    """Where the gateway listens. Only loopback addresses."""
-
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65_535)] = DEFAULT_PORT
-    max_body_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
-    hosts: tuple[str, ...] = ()
-
-
-class SandboxTable(_Table):
-    """Where commands run."""
-
-    allow_unsandboxed: bool = False
-    workspace: str | None = None
-    memory_mb: Annotated[int, Field(ge=64, le=1_048_576)] = 512
-    processes: Annotated[int, Field(ge=8, le=4096)] = 32
-    reads: tuple[str, ...] = ()
-
-
-class FileTable(_Table):
-    """The whole of rung.toml."""
-
-    ledger: Path | None = None
-    baseline: str | None = None
-    default_ladder: str | None = None
-    embeddings: str | None = None
-    inbox_webhook: str | None = None
-    server: ServerTable = ServerTable()
-    sandbox: SandboxTable = SandboxTable()
-    tiers: Annotated[dict[TierName, TierTable], Field(min_length=1)]
-    ladders: Annotated[dict[Name, LadderTable], Field(min_length=1)]
-    verifiers: dict[Name, dict[str, Any]] = Field(default_factory=dict)
-    rules: tuple[RuleTable, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +152,7 @@ def _validated(
         return FileTable.model_validate(raw)
     except ValidationError as error:
         details = error.errors(include_url=False)
+    details = list(_once_a_place(details))
     problems += [placed(problem(each), path, text) for each in details]
     if not all(each["type"] != "missing" and _cut(raw, each["loc"]) for each in details):
         return None
@@ -285,6 +160,27 @@ def _validated(
         return FileTable.model_validate(raw)
     except ValidationError:
         return None
+
+
+def _once_a_place(details: Sequence[ErrorDetails]) -> Iterator[ErrorDetails]:
+    """One fault a value: where several kinds are possible, pydantic tells each kind's."""
+    told: set[tuple[int | str, ...]] = set()
+    for each in sorted(details, key=_unlikely):
+        place = _place(each)
+        clash = any(place[: len(other)] == other[: len(place)] for other in told)
+        if each["type"] == "missing" or not clash:
+            told.add(place)
+            yield each
+
+
+def _unlikely(each: ErrorDetails) -> tuple[bool, int]:
+    """Whoever wrote a table did not mean a word."""
+    word = each["type"] == "literal_error" and isinstance(each["input"], Mapping)
+    return word, len(_place(each))
+
+
+def _place(each: ErrorDetails) -> tuple[int | str, ...]:
+    return tuple(part for part in each["loc"] if not _is_branch(part))
 
 
 def _cut(raw: Any, place: Sequence[int | str]) -> bool:
@@ -302,7 +198,8 @@ def _cut(raw: Any, place: Sequence[int | str]) -> bool:
 def _is_branch(part: int | str) -> bool:
     """Whether a step of an error's place is pydantic's own name for a union's branch."""
     return isinstance(part, str) and (
-        part in {"PriceTable", "[key]", "constrained-int"} or part.startswith("literal[")
+        part in {"PriceTable", "[key]", "constrained-int", "bool"}
+        or part.startswith(("literal[", "tuple["))
     )
 
 
@@ -330,6 +227,12 @@ def _keys_at(where: Sequence[str]) -> list[str]:
         "ladders": LadderTable,
         "server": ServerTable,
         "sandbox": SandboxTable,
+        "rules": RuleTable,
+        "routing": RoutingTable,
+        "conversations": ConversationsTable,
+        "private": PrivateTable,
+        "projects": ProjectTable,
+        "cache": CacheTable,
     }
     if not where:
         return list(FileTable.model_fields)

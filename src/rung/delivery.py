@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from rung.core.engine import Action, Release
+from rung.core.engine import Action
 from rung.core.growth import Delta
+from rung.core.plan import Plan
+from rung.core.release import Release
 from rung.core.types import History
 
 PREAMBLE_CHARACTERS = 400
@@ -26,6 +28,15 @@ class Sink(Protocol):
 
     def watch(self, action: Action, history: History) -> None:
         """Learn of an action before it is done."""
+        ...
+
+
+@runtime_checkable
+class Informed(Protocol):
+    """What a sink has that wants to know the plan before anything is called."""
+
+    def planned(self, plan: Plan) -> None:
+        """Learn what may be tried."""
         ...
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from rung.config import Config, LadderTable, PriceTable, TierTable, is_command
+from rung.config import Config, is_command
 from rung.core.errors import ConfigError, Problem
 from rung.core.money import from_usd
 from rung.core.nearest import nearest
@@ -15,9 +15,10 @@ from rung.core.rules import Rule
 from rung.core.types import Need
 from rung.core.vote import Vote
 from rung.experience import Auto
+from rung.file_tables import LadderTable, PriceTable, TierTable
+from rung.orders import Pricer
 from rung.pricing import PriceBook, PriceOverride
-from rung.providers.registry import ProviderRow, is_local, lacks_of, lookup
-from rung.runner import Pricer
+from rung.providers.registry import ProviderRow, is_local, lacks_of, lookup, runs_elsewhere
 from rung.verifiers.base import Verifier
 
 EMBEDDINGS = "embeddings"
@@ -40,16 +41,23 @@ def key_variable(table: TierTable, row: ProviderRow) -> str | None:
 
 
 def secrets_of(config: Config) -> tuple[str, ...]:
-    """The keys of all tiers, each once."""
+    """The keys of all tiers and of all projects' clients, each once."""
     tables = (table for table in config.file.tiers.values() if table.provider != READY_MADE)
     variables = {key_variable(table, lookup(table.provider)) for table in tables}
+    variables |= {name for project in config.file.projects.values() for name in project.key_env}
     found = (config.secret(variable) for variable in sorted(filter(None, variables)))
     return tuple(secret for secret in found if secret is not None)
 
 
 def stays_local(table: TierTable, row: ProviderRow) -> bool:
-    """Whether requests of this tier stay on this machine or network."""
-    return is_local(row, table.base_url) if table.local is None else table.local
+    """Whether requests of this tier stay on this machine or network.
+
+    The configuration's own word, if it says so: a name may lead to this network, and an address of
+    it to a proxy that leads away.
+    """
+    if table.local is not None:
+        return table.local
+    return is_local(row, table.base_url) and not runs_elsewhere(row, table.model)
 
 
 def pricer_of(table: TierTable, row: ProviderRow, book: PriceBook) -> Pricer:
@@ -79,6 +87,8 @@ def policy_of(name: str, table: LadderTable, config: Config) -> Policy:
         max_wait_seconds=table.max_wait_seconds,
         deadline_seconds=table.deadline_seconds,
         cost_cap_nanousd=None if table.max_usd is None else from_usd(table.max_usd),
+        hedge_seconds=table.hedge_seconds,
+        compress=table.compress,
     )
 
 
@@ -120,8 +130,10 @@ def embeddings_policy(config: Config) -> Policy | None:
 
 def _rung(name: str, table: TierTable, *, carry: bool = False) -> Rung:
     lacks: frozenset[Need] = frozenset()
+    local = table.local is not False
     if table.provider != READY_MADE:
-        lacks = lacks_of(lookup(table.provider), table.model or "")
+        row = lookup(table.provider)
+        lacks, local = lacks_of(row, table.model or ""), stays_local(table, row)
     if table.samples > 1:
         # Answers that are compared have to be answers to the same plain question.
         lacks |= {Need.MANY_CHOICES}
@@ -134,6 +146,7 @@ def _rung(name: str, table: TierTable, *, carry: bool = False) -> Rung:
         repairs=table.repairs if isinstance(table.repairs, int) else MOST_REPAIRS,
         samples=table.samples,
         carry=carry,
+        local=local,
     )
 
 

@@ -7,14 +7,17 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from rung.config import Config, TierTable, is_command
+from rung import privacy, projects
+from rung.config import Config, is_command
 from rung.core.errors import ConfigError, Problem, RungError
 from rung.core.nearest import nearest
 from rung.core.plan import TOOL_CALLS, OnExhausted
 from rung.core.vote import AGREEMENT, Comparison
 from rung.desk import HUMAN
+from rung.file_tables import TierTable
 from rung.fittings import command_of, key_variable, pricer_of, stays_local, verifier_of
 from rung.pricing import PriceBook
+from rung.providers.keeping import kept_seconds
 from rung.providers.registry import (
     PROVIDERS,
     ProviderKind,
@@ -29,11 +32,13 @@ COMMON_KEYS = frozenset(
 )
 KEYS = {
     ProviderKind.OPENAI_COMPATIBLE: COMMON_KEYS
-    | {"model", "base_url", "api_key_env", "connect_timeout_seconds", "responses"},
+    | {"slots", "model", "base_url", "api_key_env", "connect_timeout_seconds", "responses"}
+    | {"cache"},
     ProviderKind.ANTHROPIC: COMMON_KEYS
-    | {"model", "base_url", "api_key_env", "connect_timeout_seconds"},
-    ProviderKind.OLLAMA: COMMON_KEYS | {"model", "base_url", "keep_alive"},
-    ProviderKind.EMBEDDED: (COMMON_KEYS - {"local"}) | {"constrained", "model_path", "threads"},
+    | {"slots", "model", "base_url", "api_key_env", "connect_timeout_seconds", "cache"},
+    ProviderKind.OLLAMA: COMMON_KEYS | {"slots", "model", "base_url", "keep_alive", "keep_warm"},
+    ProviderKind.EMBEDDED: (COMMON_KEYS - {"local"})
+    | {"constrained", "model_path", "threads", "keep_warm"},
 }
 """Which keys of a tier do something, by the kind of its provider. Any other is an error."""
 
@@ -70,6 +75,8 @@ def problems(config: Config, ready: Container[str] = ()) -> list[Problem]:
     found += _vote_problems(config)
     found += _sandbox_problems(config)
     found += _audit_problems(config)
+    found += projects.faults(config)
+    found += privacy.faults(config)
     if config.file.baseline is not None and config.file.baseline not in config.file.tiers:
         model = config.file.baseline
         found += _collect("baseline", lambda: book.pricer(None, model, None, local=False))
@@ -96,6 +103,9 @@ def _tier_problems(
     if table.base_url is not None and not table.base_url.startswith(("http://", "https://")):
         yield Problem(f"{place}.base_url", "must begin with http:// or https://.")
     yield from _key_problems(place, table, row, config)
+    if table.keep_warm and table.keep_alive is not None and not kept_seconds(table.keep_alive):
+        said = "does nothing with a keep_alive of no time."
+        yield Problem(f"{place}.keep_warm", said, 'as in `keep_alive = "30m"`')
     if table.usd_per_second is not None and table.price is None and not stays_local(table, row):
         said = "is for local tiers; this one's tokens have a price of their own."
         yield Problem(f"{place}.usd_per_second", said, "remove it, or give the tier a `price` too")

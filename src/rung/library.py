@@ -22,10 +22,10 @@ from typing import Any, Literal, Self, TypedDict, TypeVar, Unpack
 from pydantic import ValidationError
 
 from rung import asking, checks, config
-from rung.asking import Prompt
+from rung.asking import LadderRules, Prompt
 from rung.assemble import Assembly, assemble
 from rung.background import Handed, LoopThread
-from rung.config import Config, FileTable, LadderTable, TierTable
+from rung.config import Config
 from rung.core.errors import ConfigError, UpstreamError
 from rung.core.evidence import Confidence
 from rung.core.money import to_usd
@@ -34,6 +34,7 @@ from rung.core.parts import ToolCall
 from rung.core.types import Attempt
 from rung.core.verdicts import Verdict
 from rung.delivery import Sink
+from rung.file_tables import FileTable, LadderTable, TierTable
 from rung.fittings import READY_MADE
 from rung.providers.base import Provider
 from rung.trouble import trouble
@@ -47,22 +48,6 @@ class Usual(Enum):
     """Stands for what is used when nothing is named, where None means none at all."""
 
     LEDGER = "the ledger that `rung bill` reads"
-
-
-class LadderRules(TypedDict, total=False):
-    """The further rules of a `Cascade`: the keys of a ladder in rung.toml, and the baseline."""
-
-    baseline: str | None
-    on_exhausted: Literal["inbox", "best", "error"]
-    min_confidence: float
-    compare: Literal["auto", "exact", "number", "fields", "text"]
-    compare_fields: Sequence[str]
-    vote_certainty: float
-    max_wait_seconds: float
-    deadline_seconds: float | None
-    max_usd: Decimal | str | float | None
-    audit: str | float
-    audit_by: str | None
 
 
 class RunOptions(TypedDict, total=False):
@@ -82,6 +67,10 @@ class RunOptions(TypedDict, total=False):
     project: str | None
     deadline_seconds: float | None
     max_usd: Decimal | str | float | None
+    ceiling: str | None
+    lane: Literal["interactive", "background", "batch"]
+    private: bool
+    fresh: bool
     sink: Sink | None
 
 
@@ -301,8 +290,13 @@ class Cascade:
             ladder: The ladder to climb, where there are several.
             tier: Pins one tier: no cascade.
             project: A name to find it under on the bill.
-            deadline_seconds: After this nothing more is called.
+            deadline_seconds: After this nothing more is called; what runs is broken off, except
+                in the lanes where nobody waits.
             max_usd: The most that this request may cost.
+            ceiling: The last tier that may be called.
+            lane: "interactive", "background" or "batch": how long somebody would wait.
+            private: Nothing of it leaves this machine: only local tiers are asked.
+            fresh: Ask again, even where the answer is in the cache.
             sink: Watches the actions; see `rung.delivery.Sink`.
 
         Raises RequestError for what cannot be served, ConfigError for a ladder that cannot be

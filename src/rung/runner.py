@@ -1,98 +1,28 @@
-"""The only io loop: ask the engine, do the action, append to the history, repeat.
+"""The one loop that does things: ask the engine, do the action, append, repeat.
 
-The loop owns the clock and nothing else. It never decides: `next_action` does. A caller's
-disconnection or ctrl-C arrives as cancellation; what was spent by then is kept.
+No decision is made here. What is done is exactly what `next_action` returned, and what is appended
+is exactly what happened, so a stored history replays to the same actions. A caller's disconnection
+or ctrl-C arrives as cancellation; what was spent by then is kept.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol, cast
 
-from rung.core.engine import Accept, Call, Exhausted, Verify, next_action
-from rung.core.features import estimate_tokens
+from rung.calling import STOPPING, Calls, CutError, Line, Progress, cancelled_by
+from rung.core.engine import Accept, Call, Exhausted, Hedge, Verify, next_action
 from rung.core.growth import Delta
 from rung.core.limits import left
-from rung.core.plan import Plan
-from rung.core.types import (
-    Answer,
-    Attempt,
-    EndedBy,
-    Failure,
-    Fault,
-    Finish,
-    History,
-    Phase,
-    Price,
-    Request,
-    Usage,
-    UsageSource,
-)
+from rung.core.types import Attempt, EndedBy, History, Kind, Phase
 from rung.core.verdicts import Status, Verdict
-from rung.delivery import Outlet, Sink, UndeliverableError
-from rung.drafting import ask
-from rung.providers.base import CallError, Done, Event, Provider
-from rung.providers.estimating import may_have_read, written
+from rung.delivery import Sink, UndeliverableError
+from rung.orders import Clock, Order
 from rung.providers.faults import without_secrets
-from rung.verifiers.base import Subject, Verifier, Watch, watch
+from rung.verifiers.base import Subject
 from rung.verifiers.base import run as verify
-from rung.wire.calls import may_become_call, settled
-
-STOPPING = "this gateway is stopping."
-"""The reason given with a cancellation that is not the caller's leaving."""
-
-FAULTS_OF_OURS = {Fault.TIMEOUT: EndedBy.LIMIT, Fault.INTERNAL: EndedBy.INTERNAL}
-"""Who ended a call that no provider ended."""
-
-Clock = Callable[[], float]
-
-
-class Pricer(Protocol):
-    """What a tier's usage costs, in integer nano-dollars."""
-
-    @property
-    def price(self) -> Price:
-        """The plain figures, stored with each attempt."""
-        ...
-
-    def cost(self, usage: Usage, seconds: float, at: datetime) -> int:
-        """The price of one call."""
-        ...
-
-    def worst_cost(self, input_tokens: int, output_tokens: int, seconds: float = 0.0) -> int:
-        """An upper bound of one call's price."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Tier:
-    """A tier ready to be called."""
-
-    name: str
-    model: str
-    local: bool
-    provider: Provider
-    pricer: Pricer
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """A request with its plan and all that the plan names.
-
-    ``input_tokens`` is the estimate that a call is billed by when its provider counts nothing.
-    ``secrets`` are the providers' keys, of which no verdict may tell.
-    """
-
-    request: Request
-    plan: Plan
-    input_tokens: int
-    tiers: Mapping[str, Tier]
-    verifiers: Mapping[str, Verifier]
-    secrets: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -122,10 +52,12 @@ class Run:
         have used, when CancelledError leaves here.
         """
         self.began = self.clock()
+        calls = Calls(self.order, self.at, self.elapsed, self.new_id, self.sink, self.held)
         try:
-            return await self._climb()
+            return await self._climb(calls)
         except asyncio.CancelledError as cancelled:
-            self._learn_who(cancelled)
+            if STOPPING in cancelled.args:
+                self.cancelled_by = EndedBy.GATEWAY
             raise
         except Exception as error:  # boundary: a bug of ours or of a face; told apart and booked
             if not isinstance(error, UndeliverableError):
@@ -141,17 +73,16 @@ class Run:
             return last.phase
         return self.phase
 
-    async def _climb(self) -> Accept | Exhausted:
+    async def _climb(self, calls: Calls) -> Accept | Exhausted:
         while True:
             action = next_action(self.order.plan, self.history)
-            if self.sink is not None:
-                self.sink.watch(action, self.history)
+            self._announce(action)
             match action:
                 case Call():
                     self.phase = Phase.CONNECT
                     if action.wait_seconds:
                         await asyncio.sleep(action.wait_seconds)
-                    await self._call(action)
+                    await self._call(calls, action)
                 case Verify():
                     self.phase = Phase.VERIFY
                     await self._verify(action)
@@ -163,6 +94,12 @@ class Run:
     def elapsed(self) -> float:
         """Seconds since the request began."""
         return self.clock() - self.began
+
+    def _announce(self, action: Call | Verify | Accept | Exhausted) -> None:
+        if self.sink is not None:
+            self.sink.watch(action, self.history)
+
+    # -------------------------------------------------------------- checks
 
     async def _verify(self, action: Verify) -> None:
         *before, last = self.history
@@ -179,206 +116,168 @@ class Run:
             if verdict.status is not Status.PASSED:
                 break
             other = replace(last.answer, text=text, tool_calls=())
-            spent = verdict.cost_nanousd
+            spent, left_before = verdict.cost_nanousd, verdict.left
             limits = left(self.order.plan, self.history, self.elapsed(), spent)
             subject = Subject(self.order.request, last, other, siblings, step, *limits)
             verdict = await verify(verifier, subject, name, self.elapsed)
-            verdict = replace(verdict, cost_nanousd=verdict.cost_nanousd + spent)
+            verdict = replace(
+                verdict, cost_nanousd=verdict.cost_nanousd + spent, left=verdict.left or left_before
+            )
         self.history = (*before, last.with_verdict(_discreet(verdict, self.order.secrets)))
 
-    async def _call(self, action: Call) -> None:
-        tier = self.order.tiers[action.tier]
-        call = self._begin(action)
-        order = self.order
-        asked = ask(order.request, order.plan, action, self.history, order.verifiers)
-        events = cast("AsyncGenerator[Event]", tier.provider.call(asked))
+    # -------------------------------------------------------------- calls
+
+    async def _call(self, calls: Calls, action: Call) -> None:
         try:
-            async with aclosing(events):
-                async for event in events:
-                    await self._take(event, tier.name, call)
-                    if call.doomed is not None:
-                        break
-            failure = None if call.done or call.doomed else _ended_without_an_answer()
-        except CallError as error:
-            failure = error
+            if action.hedge is None:
+                call = calls.begin(action)
+                self._add(await calls.drain(call, calls.events(call, self.history)))
+            else:
+                await self._race(calls, action)
+        except CutError as cut:
+            self._add(cut.attempt)
+            if cut.by is EndedBy.GATEWAY:
+                self.cancelled_by = cut.by
+            raise cut.reason from None
+
+    def _add(self, *attempts: Attempt) -> None:
+        self.history = (*self.history, *attempts)
+
+    async def _race(self, calls: Calls, action: Call) -> None:
+        """Ask the tier; where it keeps silent, the next one beside it, and go on with one of them.
+
+        In the history the call that is gone on with comes last, so that what follows is decided as
+        if it had been the only one.
+        """
+        assert action.hedge is not None
+        race = _Race(calls, self.history)
+        try:
+            await self._run(race, action, action.hedge)
         except asyncio.CancelledError as cancelled:
-            self._learn_who(cancelled)
-            self._book(tier, action, call, _cancelled(call, self.cancelled_by))
+            by = EndedBy.GATEWAY if STOPPING in cancelled.args else EndedBy.CLIENT
+            self._add(*race.cut(by))
             raise
-        except UndeliverableError:
-            self._book(tier, action, call, _cancelled(call, EndedBy.CLIENT))
+        except CutError as cut:
+            self._add(*race.cut(cut.by))
             raise
-        except Exception as error:  # noqa: BLE001 boundary: a provider's bug must not lose the request
-            message = f"{type(error).__name__} inside the provider"
-            failure = CallError(Failure(Fault.INTERNAL, message), Phase.CONNECT)
-        self._book(tier, action, call, failure)
+        finally:
+            await race.close()
 
-    def _begin(self, action: Call) -> _Progress:
-        request = self.order.request
-        unsure = may_become_call if request.tools else None
-        names = sorted(action.watched) if request.stream else ()
-        watches = {name: watch(self.order.verifiers[name], request) for name in names}
-        return _Progress(
-            id=self.new_id(),
-            started_at=self.elapsed(),
-            outlet=Outlet(action.release, unsure),
-            watches={name: each for name, each in watches.items() if each is not None},
-        )
-
-    async def _take(self, event: Event, tier: str, call: _Progress) -> None:
-        if isinstance(event, Done):
-            answer = settled(event.answer, self.order.request)
-            # What has left as text stays text.
-            keep = answer is event.answer or (call.released and answer.salvaged)
-            call.done = event if keep else replace(event, answer=answer)
+    async def _run(self, race: _Race, action: Call, hedge: Hedge) -> None:
+        first = race.begin(action)
+        if await _heard(hedge.after_seconds, first.line):
+            self._add(await race.drained(first))
             return
-        if call.first_at is None:
-            call.first_at = self.elapsed()
-        call.grow(event)
-        if not self.order.request.stream:
+        second = race.begin(hedge.call, beside=True)
+        await _heard(None, first.line, second.line)
+        if first.line.silent:
+            await self._switch(race, first, second)
+        else:
+            await self._go_on(race, first, second)
+
+    async def _go_on(self, race: _Race, first: _Side, second: _Side) -> None:
+        """The first tier spoke, or failed: the one beside it is used only where it is next."""
+        lost = f"asked beside {first.call.tier.name}, which answered first"
+        if not first.line.failed_first:
+            self._add(await race.ended(second, lost))
+            self._add(await race.drained(first))
             return
-        free = call.outlet.take(event)
-        if not call.released and not free:
-            call.doomed = call.seen_through(event)
-        if self.sink is None:
+        attempt = await race.drained(first)
+        following = next_action(self.order.plan, (*self.history, attempt))
+        if isinstance(following, Call) and _same(following, second.call.action):
+            self._add(attempt)
+            self._announce(following)
+            self._add(replace(await race.drained(second), beside=False))
             return
-        for delta in free:
-            call.released = True
-            try:
-                await self.sink.release(tier, delta)
-            except Exception as error:  # boundary: the face that takes the bytes
-                raise UndeliverableError from error
+        try:
+            self._add(await race.ended(second, lost))
+        finally:
+            self._add(attempt)
 
-    def _book(self, tier: Tier, action: Call, call: _Progress, error: CallError | None) -> None:
-        """Put one call into the history, whatever came of it, with what it used and cost."""
-        ended = self.elapsed()
-        done = call.done if error is None else None
-        # A call that was cut off after its end has still reported what it used.
-        told = call.done or error
-        load = told.load_seconds if told else 0.0
-        usage = self._usage(call, error)
-        self.held[call.id] = call.outlet.held
-        self.history = (
-            *self.history,
-            Attempt(
-                id=call.id,
-                tier=tier.name,
-                kind=action.kind,
-                started_at=call.started_at,
-                ended_at=ended,
-                answer=done.answer if done else call.draft() if error is None else None,
-                failure=error.failure if error else None,
-                usage=usage,
-                cost_nanousd=tier.pricer.cost(
-                    usage, max(0.0, ended - call.started_at - load), self.at
-                ),
-                price=tier.pricer.price,
-                load_seconds=load,
-                first_token_seconds=call.first_token_seconds(load),
-                ended_by=EndedBy.GATEWAY if call.doomed else self._ended_by(error),
-                phase=error.phase if error else Phase.STREAM if call.doomed else Phase.DONE,
-                verdicts=() if call.doomed is None else (self._doom(call.doomed, ended),),
-                losses=done.losses if done else (),
-                released=call.released,
-            ),
-        )
+    async def _switch(self, race: _Race, first: _Side, second: _Side) -> None:
+        """The tier beside spoke first, or failed first."""
+        if second.line.failed_first:
+            self._add(await race.drained(second))
+            self._add(await race.drained(first))
+            return
+        silent = f"no sign of life for {second.call.started_at - first.call.started_at:.1f} s"
+        why = f"{silent}: {second.call.tier.name} was asked beside it, and answered first"
+        self._add(await race.ended(first, why))
+        self._announce(second.call.action)
+        self._add(replace(await race.drained(second), beside=False))
 
-    def _doom(self, doomed: tuple[str, str], at: float) -> Verdict:
-        """The verdict that broke an answer off."""
-        name, reason = doomed
-        verifier = self.order.verifiers[name]
-        return Verdict(name, Status.FAILED, f"broken off: {reason}", verifier.trust, at=at)
 
-    def _learn_who(self, cancelled: asyncio.CancelledError) -> None:
-        if STOPPING in cancelled.args:
-            self.cancelled_by = EndedBy.GATEWAY
+@dataclass(slots=True, eq=False)
+class _Side:
+    """One of two calls at once. ``beside``: it is the one that was asked beside the other."""
 
-    def _ended_by(self, error: CallError | None) -> EndedBy:
-        if error is None:
-            return EndedBy.UPSTREAM
-        if error.failure.fault is Fault.CANCELLED:
-            return self.cancelled_by
-        if error.failure.status is not None:
-            return EndedBy.UPSTREAM
-        return FAULTS_OF_OURS.get(error.failure.fault, EndedBy.UPSTREAM)
-
-    def _usage(self, call: _Progress, error: CallError | None) -> Usage:
-        """The provider's own counts, else an estimate said to be one; nothing if it was refused."""
-        told = call.done.usage if call.done else error.usage if error else Usage()
-        if told.source is not UsageSource.NONE:
-            return told
-        wrote = written(call.done.answer) if call.done else "".join(call.written)
-        worked = call.done is not None or bool(wrote) or may_have_read(error)
-        if not worked:
-            return told
-        known = call.usage or Usage(self.order.input_tokens)
-        return replace(
-            known,
-            output_tokens=max(known.output_tokens, estimate_tokens(wrote)),
-            source=UsageSource.ESTIMATED,
-        )
+    call: Progress
+    line: Line
+    beside: bool
 
 
 @dataclass(slots=True)
-class _Progress:
-    """How far one call has come.
+class _Race:
+    """Two calls at once. ``open`` are those that are not booked yet: whatever happens, they end."""
 
-    ``usage`` is what the provider has told of it on the way. ``doomed`` is the check that broke it
-    off, with the reason.
-    """
+    calls: Calls
+    history: History
+    open: list[_Side] = field(default_factory=list)
 
-    id: str
-    started_at: float
-    outlet: Outlet
-    watches: Mapping[str, Watch]
-    released: bool = False
-    text: list[str] = field(default_factory=list)
-    written: list[str] = field(default_factory=list)
-    usage: Usage | None = None
-    first_at: float | None = None
-    doomed: tuple[str, str] | None = None
-    done: Done | None = None
+    def begin(self, action: Call, *, beside: bool = False) -> _Side:
+        """Make a call."""
+        call = self.calls.begin(action)
+        side = _Side(call, Line(self.calls.events(call, self.history)), beside)
+        self.open.append(side)
+        return side
 
-    def grow(self, delta: Delta) -> None:
-        """Note what came, for the draft and for the bill."""
-        if delta.text:
-            self.text.append(delta.text)
-        self.written += (delta.text, delta.thinking)
-        if delta.calls:
-            self.written += (text for call in delta.calls for text in (call.name, call.arguments))
-        if delta.usage is not None:
-            self.usage = delta.usage
+    async def drained(self, side: _Side) -> Attempt:
+        """A call taken to its end. Raises CutError where the request ends."""
+        try:
+            attempt = await self.calls.drain(side.call, side.line.events())
+        finally:
+            self.open.remove(side)
+        return replace(attempt, beside=side.beside)
 
-    def seen_through(self, delta: Delta) -> tuple[str, str] | None:
-        """The check that can no longer pass, with the reason, if there is one."""
-        for name, each in self.watches.items():
-            reason = each.grow(delta)
-            if reason is not None:
-                return name, reason
-        return None
+    async def ended(self, side: _Side, why: str) -> Attempt:
+        """A call broken off for the other one."""
+        await side.line.close()
+        self.open.remove(side)
+        return self._broken_off(side, EndedBy.GATEWAY, why)
 
-    def draft(self) -> Answer | None:
-        """What an answer that was broken off had come to."""
-        return Answer("".join(self.text), Finish.UNKNOWN) if self.doomed else None
+    def cut(self, by: EndedBy) -> list[Attempt]:
+        """What is still under way, broken off with the request. Awaits nothing, so it is sure."""
+        for side in self.open:
+            side.line.end()
+        return [self._broken_off(side, by) for side in reversed(self.open)]
 
-    def first_token_seconds(self, load_seconds: float) -> float | None:
-        """From the call's start without the load; ``None`` where nothing came."""
-        if self.first_at is None:
-            return None
-        return max(0.0, self.first_at - self.started_at - load_seconds)
+    async def close(self) -> None:
+        """Wait until what was broken off has ended at the other end too."""
+        for side in self.open:
+            side.line.end()
+        for side in self.open:
+            await side.line.close()
+
+    def _broken_off(self, side: _Side, by: EndedBy, why: str = "") -> Attempt:
+        attempt = self.calls.booked(side.call, cancelled_by(side.call, by, why), by)
+        return replace(attempt, beside=side.beside)
+
+
+def _same(one: Call, other: Call) -> bool:
+    return one.tier == other.tier and one.kind is Kind.FIRST and not one.wait_seconds
+
+
+async def _heard(seconds: float | None, *lines: Line) -> bool:
+    """Whether one of the calls gives a sign of life, or ends, within so many seconds."""
+    waits = {asyncio.ensure_future(line.heard()) for line in lines}
+    try:
+        done, _ = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+    return bool(done)
 
 
 def _discreet(verdict: Verdict, secrets: tuple[str, ...]) -> Verdict:
     told = without_secrets(verdict.reason, secrets)
     return verdict if told is verdict.reason else replace(verdict, reason=told)
-
-
-def _ended_without_an_answer() -> CallError:
-    message = "the provider ended without an answer"
-    return CallError(Failure(Fault.INVALID_RESPONSE, message), Phase.STREAM)
-
-
-def _cancelled(call: _Progress, by: EndedBy) -> CallError:
-    phase = Phase.STREAM if call.first_at is not None else Phase.FIRST_TOKEN
-    who = "the caller left" if by is EndedBy.CLIENT else "rung was stopped"
-    return CallError(Failure(Fault.CANCELLED, f"{who} before the answer"), phase)

@@ -9,7 +9,7 @@ from rung.core.errors import RequestError
 from rung.core.nearest import nearest
 from rung.core.plan import Policy
 from rung.core.types import Need, Request
-from rung.runner import Tier
+from rung.orders import Tier
 
 LADDER_PREFIX = "rung/"
 TIER_PREFIX = "tier:"

@@ -47,7 +47,8 @@ class Reply:
 
     ``cost_percent`` is the part of the step's worst cost that it takes. ``began`` says that the
     first token had come before the fault, ``long`` that there is more text than a preamble.
-    ``doomed`` is broken off by the first check that may, unless bytes have left before.
+    ``doomed`` is broken off by the first check that may, unless bytes have left before. ``silent``
+    is what comes of the call beside it, where one may be made: "lost" to this one, or "won".
     """
 
     text: str = "A"
@@ -59,6 +60,7 @@ class Reply:
     long: bool = False
     doomed: bool = False
     load_seconds: float = 0.0
+    silent: str = ""
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ def simulate(
         moves.append((history, action))
         match action:
             case Call():
-                history = (*history, _called(plan, history, action, world))
+                history = _raced(plan, history, action, world, decide)
             case Verify():
                 history = (*history[:-1], _verified(history, action.check, world))
             case Accept() | Exhausted():
@@ -159,6 +161,50 @@ def now(history: History) -> float:
 def elapsed(history: History) -> float:
     """The same without the loading of models, which no deadline counts."""
     return now(history) - sum(attempt.load_seconds for attempt in history)
+
+
+def _raced(
+    plan: Plan,
+    history: History,
+    call: Call,
+    world: World,
+    decide: Callable[[Plan, History], Action],
+) -> History:
+    """What a call leaves in the history: with one beside it, where it keeps silent for long."""
+    silent = "" if call.hedge is None else world.reply(history, call).silent
+    if call.hedge is None or not silent:
+        return (*history, _called(plan, history, call, world))
+    beside = call.hedge.call
+    step = next(step for step in plan.steps if step.tier == beside.tier)
+    started = now(history) + call.hedge.after_seconds
+    cut = Attempt(
+        id=f"a{len(history)}",
+        tier=beside.tier,
+        kind=beside.kind,
+        started_at=started,
+        ended_at=started,
+        failure=Failure(Fault.CANCELLED, ""),
+        cost_nanousd=step.worst_cost_nanousd,
+        beside=True,
+    )
+    if silent == "lost":
+        made = _called(plan, history, call, world)
+        if made.ended_at < started:  # it spoke before anybody was asked beside it
+            return (*history, made)
+        return (*history, cut, replace(made, id=f"a{len(history) + 1}"))
+    first = next(step for step in plan.steps if step.tier == call.tier)
+    lost = replace(
+        cut,
+        tier=call.tier,
+        started_at=now(history),
+        ended_at=started,
+        cost_nanousd=first.worst_cost_nanousd,
+        beside=False,
+    )
+    following = decide(plan, (*history, lost))
+    if isinstance(following, Call):
+        assert (following.tier, following.kind) == (beside.tier, beside.kind)
+    return (*history, lost)
 
 
 def _called(plan: Plan, history: History, call: Call, world: World) -> Attempt:
@@ -209,6 +255,8 @@ def prefixes(history: History) -> list[History]:
     for index, attempt in enumerate(history):
         first = len(attempt.verdicts) if attempt.aborted else 0
         for verdicts in range(first, len(attempt.verdicts) + 1):
+            if attempt.beside:
+                break  # it came with the call that it was made beside
             cut = replace(attempt, verdicts=attempt.verdicts[:verdicts])
             states.append((*history[:index], cut))
     return states
@@ -281,6 +329,8 @@ def plans(draw: st.DrawFn) -> Plan:
         min_confidence=draw(st.sampled_from((0.0, 0.5, 1.0))),
         max_wait_seconds=draw(st.sampled_from((0.0, 0.2, 5.0))),
         seed=draw(st.integers(0, 9)),
+        hedge_seconds=draw(st.sampled_from((None, 0.0, 2.0))),
+        patient=draw(st.sampled_from((False, False, True))),
     )
 
 
@@ -303,6 +353,7 @@ def replies(draw: st.DrawFn) -> Reply:
             long=draw(st.booleans()),
             doomed=draw(st.sampled_from((False, False, True))),
             load_seconds=load,
+            silent=draw(SILENT),
         )
     return Reply(
         fault=draw(st.sampled_from(FAULTS)),
@@ -311,7 +362,11 @@ def replies(draw: st.DrawFn) -> Reply:
         retry_after_seconds=draw(st.sampled_from((None, None, -3.0, 0.0, 1.0, 60.0))),
         began=draw(st.booleans()),
         long=draw(st.booleans()),
+        silent=draw(SILENT),
     )
+
+
+SILENT = st.sampled_from(("", "lost", "won"))
 
 
 @st.composite

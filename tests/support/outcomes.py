@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from rung.core.engine import Accept, Action, Call, Exhausted, Release, Verify, next_action
+from rung.core.engine import Accept, Action, Call, Exhausted, Verify, next_action
 from rung.core.outcome import Outcome
 from rung.core.parts import Message, Role, Text, Tool, ToolCall
 from rung.core.plan import TOOL_CALLS, Excluded, OnExhausted, Plan, Step, StreamMode
+from rung.core.release import Release
 from rung.core.types import (
     Answer,
     Attempt,
@@ -146,6 +147,7 @@ def _attempts(draw, plan: Plan, call: Call, name: str, began: float) -> Attempt:
         cost_nanousd=draw(COSTS),
         price=draw(st.none() | st.just(Price("local")) | st.builds(Price, WORDS, COSTS, COSTS)),
         load_seconds=draw(st.floats(0, 1)),
+        queued_seconds=draw(st.floats(0, 1)),
         first_token_seconds=draw(st.none() | st.floats(0, 1)),
         released=call.release is not Release.NOTHING and draw(st.booleans()),
         losses=tuple(draw(st.lists(WORDS, max_size=2))),

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rung.core.engine import Release
 from rung.core.growth import CallGrowth, Delta
+from rung.core.release import Release
 from rung.delivery import PREAMBLE_CHARACTERS, Outlet
 
 CALL = Delta(calls=(CallGrowth(0, "look"),))

@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rung.core.comparing import HASH_PREFIX
-from rung.core.engine import Accept, Call, Exhausted, Release, next_action
+from rung.core.engine import Accept, Call, Exhausted, next_action
 from rung.core.plan import Plan, Step
+from rung.core.release import Release
 from rung.core.types import Answer, Kind
 from rung.ledger.codec import answer_hashes
 from support.histories import (

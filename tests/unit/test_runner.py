@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from rung.assemble import assemble
+from rung.calling import STOPPING
 from rung.config import parse
 from rung.core.calibration import Calibration
 from rung.core.engine import Accept, Call, Exhausted, Verify
@@ -35,9 +36,9 @@ from rung.drafting import SAMPLE_TEMPERATURE
 from rung.experience import Experience
 from rung.fittings import READY_MADE
 from rung.intake import Intake
+from rung.planning import Guides
 from rung.providers.base import CallError, Done
 from rung.providers.scripted import Reply, ScriptedProvider
-from rung.runner import STOPPING
 from rung.verifiers.base import passed
 from rung.verifiers.function import function
 
@@ -78,7 +79,9 @@ class Watch:
 class Stage:
     """Ladder `default` over these providers, cheap to dear."""
 
-    def __init__(self, *providers, tier="retries = 0\nrepairs = 0", ladder="", error=None):
+    def __init__(
+        self, *providers, tier="retries = 0\nrepairs = 0", ladder="", error=None, **changed
+    ):
         names = [chr(ord("a") + n) for n in range(len(providers))]
         text = "".join(f'[tiers.{n}]\nprovider = "{READY_MADE}"\n{tier}\n' for n in names)
         text += f"[ladders.default]\ntiers = {names}\n{ladder}"
@@ -87,7 +90,7 @@ class Stage:
         self.book = Book(error)
         numbers = iter(range(10_000))
         self.intake = Intake(
-            replace(parts.intake.parts, book=self.book),
+            replace(parts.intake.parts, book=self.book, **changed),
             clock=asyncio.get_running_loop().time,
             wall=lambda: 1_700_000_000.0,
             new_id=lambda: f"id-{next(numbers)}",
@@ -197,9 +200,8 @@ async def test_the_first_request_after_a_rest_goes_by_what_was_stored_meanwhile(
     stored = {}
     seconds = iter([0.0, 0.0, 60.0, 60.0])
     archive = SimpleNamespace(newest_calibrations=lambda: dict(stored), climbs=lambda _limit: [])
-    stage = Stage(ScriptedProvider(GOOD))
     experience = Experience({}, archive, lambda: next(seconds))
-    stage.intake.parts = replace(stage.intake.parts, experience=experience)
+    stage = Stage(ScriptedProvider(GOOD), guides=Guides(experience=experience))
     before = await stage.answer()
     stored["default", "a"] = known
     after = await stage.answer()
@@ -480,8 +482,7 @@ async def test_no_verdict_tells_a_key():
     def leaks(text):
         raise RuntimeError("the key is canary-secret-1234567890")
 
-    stage = Stage(ScriptedProvider("x"))
-    stage.intake.parts = replace(stage.intake.parts, secrets=("canary-secret-1234567890",))
+    stage = Stage(ScriptedProvider("x"), secrets=("canary-secret-1234567890",))
     served = await stage.intake.answer(request(), extra=(function(leaks),))
     (attempt,) = served.outcome.attempts
     said = " ".join(verdict.reason for verdict in attempt.verdicts)

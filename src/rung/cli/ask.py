@@ -7,7 +7,7 @@ import json as jsonlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -20,7 +20,7 @@ from rung.cli.watch import Watcher
 from rung.config import Config, is_command
 from rung.core.errors import RequestError, UpstreamError
 from rung.core.outcome import Outcome
-from rung.core.types import Request
+from rung.core.types import Lane, Request
 from rung.fittings import command_of, verifier_from
 from rung.trouble import trouble
 from rung.verifiers.base import Verifier
@@ -56,6 +56,14 @@ class Wishes:
     "The most that this request may cost, in US dollars."
     project: str | None = None
     "A name to find it under on the bill."
+    ceiling: str | None = None
+    "The last tier that may be called."
+    lane: Literal["interactive", "background", "batch"] = "interactive"
+    "How long you would wait: past a deadline, only `interactive` breaks off what runs."
+    private: Annotated[bool, Parameter(negative="")] = False
+    "Nothing of it leaves this machine: only local tiers are asked."
+    fresh: Annotated[bool, Parameter(negative="")] = False
+    "Ask again, even where the answer is in the cache."
 
 
 def ask(
@@ -139,6 +147,10 @@ def _request(new_id: str, prompt: str, wishes: Wishes) -> Request:
         project=wishes.project,
         deadline_seconds=wishes.deadline,
         max_usd=wishes.max_usd,
+        ceiling=wishes.ceiling,
+        lane=Lane(wishes.lane),
+        private=wishes.private,
+        fresh=wishes.fresh,
     )
     named = [check for check in wishes.verify if _is_name(check)]
     return asking.request(new_id, prompt, asked, dialect="cli", verify=named)

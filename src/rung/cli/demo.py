@@ -19,9 +19,10 @@ from rung.cli.neighbours import chat_model
 from rung.cli.output import console, money, one_line, print_json, seconds
 from rung.cli.settings import Json
 from rung.cli.watch import Watcher
-from rung.config import Config, FileTable
+from rung.config import Config
 from rung.core.errors import ConfigError
 from rung.core.outcome import Outcome
+from rung.file_tables import FileTable, LadderTable, TierTable
 from rung.ledger.bill import bill, to_json
 from rung.providers.embedded import find_model
 from rung.surroundings import look_around
@@ -146,13 +147,13 @@ async def _with_neighbours(base: Config, *, local_only: bool) -> Config:
     if (chosen := chat_model(around.local)) is not None:
         found, model = chosen
         table = {"provider": found.provider, "model": model, "base_url": found.base_url}
-        tiers[found.provider] = config.TierTable.model_validate(table)
+        tiers[found.provider] = TierTable.model_validate(table)
         names.append(found.provider)
     for row in () if local_only else around.keyed[:1]:
         keyed = {"provider": row.name, "model": row.suggested, "timeout_seconds": 60}
-        tiers[row.name] = config.TierTable.model_validate(keyed)
+        tiers[row.name] = TierTable.model_validate(keyed)
         names.append(row.name)
-    ladder = config.LadderTable.model_validate({"tiers": names, "max_usd": MOST_USD_PER_TASK})
+    ladder = LadderTable.model_validate({"tiers": names, "max_usd": MOST_USD_PER_TASK})
     file = base.file.model_copy(update={"tiers": tiers, "ladders": {"demo": ladder}})
     return replace(base, file=file)
 

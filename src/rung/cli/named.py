@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rung.assemble import Workshop, assemble
+from rung.assemble import assemble
 from rung.cli.output import stripped
 from rung.cli.settings import load
 from rung.config import Config, is_command
@@ -20,6 +20,7 @@ from rung.core.plan import TOOL_CALLS
 from rung.fittings import command_of, commands_of, verifier_from, verifier_of
 from rung.verifiers.base import Verifier
 from rung.verifiers.options import Kind
+from rung.workshop import Workshop
 
 PATHS = ("schema", "workspace")
 """Options that are paths: on the command line, of the current folder."""

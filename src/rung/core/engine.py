@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, StrEnum, auto
 
 from rung.core.evidence import (
@@ -32,33 +32,19 @@ from rung.core.evidence import (
     unproven,
     votes,
 )
-from rung.core.plan import TOOL_CALLS, Plan, Step, StreamMode
+from rung.core.limits import loading_seconds
+from rung.core.plan import Plan, Step
+from rung.core.release import Release, release, watched
 from rung.core.types import Fault, History, Kind
-from rung.core.verdicts import Check, Status, Weight
+from rung.core.verdicts import Check, Status
 from rung.core.vote import AGREEMENT
 
 BACKOFF_SECONDS = 0.25
 """Longest wait before a first retry when the provider names none. It doubles with each retry, up to
 the plan's ``max_wait_seconds``; jitter takes off up to half."""
 
-EVEN = 0.5
-"""A signal that has failed gives an answer less than even odds."""
-
 MOST_DOUBLINGS = 16
 """Of that wait. No plan waits as long as the last of them."""
-
-
-class Release(Enum):
-    """What of a streamed answer may leave before it is accepted.
-
-    PREAMBLE: text, once it is longer than what usually stands before a tool call. TEXT: text at
-    once. Tool calls leave early only with ALL.
-    """
-
-    NOTHING = auto()
-    PREAMBLE = auto()
-    TEXT = auto()
-    ALL = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +52,7 @@ class Call:
     """Call a tier after ``wait_seconds``, for at most ``timeout_seconds``.
 
     ``release`` says what may leave as it comes. ``watched`` names the checks that may end the call
-    as soon as they see that the answer cannot pass any more.
+    as soon as they see that the answer cannot pass any more. ``hedge`` is whom to ask beside it.
     """
 
     tier: str
@@ -75,6 +61,15 @@ class Call:
     wait_seconds: float = 0.0
     release: Release = Release.NOTHING
     watched: frozenset[str] = frozenset()
+    hedge: Hedge | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hedge:
+    """Make this call too, where the other has given no sign of life after so many seconds."""
+
+    after_seconds: float
+    call: Call
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +164,8 @@ def next_action(plan: Plan, history: History) -> Action:
     index = _index(plan, last.tier)
     step = plan.steps[index]
     check = _next_check(plan, step, history)
-    if check is not None and not _late(plan, history):
+    # Where nobody waits, an answer that came late is looked at like any other.
+    if check is not None and (plan.patient or not _late(plan, history)):
         return Verify(check)
     if last.released:
         return _end_with(plan, history, len(history) - 1, _why_it_ends(plan, history))
@@ -220,17 +216,41 @@ def _onward(plan: Plan, history: History, index: int, ways: tuple[Kind, ...]) ->
         step = plan.steps[place]
         veto = _veto(plan, history, step, kind, wait)
         if veto is None:
-            left = _deadline(plan) - _elapsed(history) - wait
-            return Call(
-                tier=step.tier,
-                kind=kind,
-                timeout_seconds=min(step.timeout_seconds, left),
-                wait_seconds=wait,
-                release=_release(plan, place),
-                watched=_watched(plan, history, place),
-            )
+            call = _called(plan, history, place, kind, wait)
+            hedge = _hedge(plan, history, place) if kind is Kind.FIRST else None
+            return call if hedge is None else replace(call, hedge=hedge)
         reason = veto
     return _settle(plan, history, plan.steps, reason)
+
+
+def _called(plan: Plan, history: History, place: int, kind: Kind, wait: float) -> Call:
+    step = plan.steps[place]
+    left = _deadline(plan) - _elapsed(history) - wait
+    return Call(
+        tier=step.tier,
+        kind=kind,
+        # Where nobody waits, what has begun may end: cut off it would have been for nothing.
+        timeout_seconds=step.timeout_seconds if plan.patient else min(step.timeout_seconds, left),
+        wait_seconds=wait,
+        release=release(plan, place),
+        watched=watched(plan, history, place),
+    )
+
+
+def _hedge(plan: Plan, history: History, place: int) -> Hedge | None:
+    """Whom to ask beside a tier that keeps silent: the next one, if both can be paid for."""
+    after, above = plan.hedge_seconds, place + 1
+    if after is None or above == len(plan.steps) or votes(plan.steps[place]):
+        return None
+    if not _elapsed(history) + after < _deadline(plan):
+        return None
+    cap, both = plan.cost_cap_nanousd, plan.steps[place : above + 1]
+    spent = sum(attempt.cost_nanousd + attempt.checking_nanousd for attempt in history)
+    worst = sum(_worst_cost(history, step, Kind.FIRST) for step in both)
+    if cap is not None and spent + worst > cap:
+        return None
+    beside = _called(plan, history, above, Kind.FIRST, after)
+    return Hedge(after, replace(beside, wait_seconds=0.0))
 
 
 def _wanted(
@@ -239,7 +259,9 @@ def _wanted(
     """The calls worth making, best first: the tier's index, why it is called, the wait before."""
     for kind in ways:
         step = plan.steps[index]
-        used = sum(a.tier == step.tier and a.kind in COUNTED[kind] for a in history)
+        used = sum(
+            a.tier == step.tier and a.kind in COUNTED[kind] and not a.beside for a in history
+        )
         wait = _wait_seconds(plan, history, used) if kind is Kind.RETRY else 0.0
         if used < _limit(step, kind) and wait <= plan.max_wait_seconds:
             yield index, kind, wait
@@ -268,47 +290,6 @@ def _worst_cost(history: History, step: Step, kind: Kind) -> int:
     repaired = any(a.tier == step.tier and a.kind is Kind.REPAIR for a in history)
     shown = repaired or kind is Kind.REPAIR or (step.carry and bool(history))
     return step.worst_cost_nanousd + shown * step.worst_draft_nanousd
-
-
-# ------------------------------------------------------------------ streams
-
-
-def _release(plan: Plan, index: int) -> Release:
-    """The commit point's rule: bytes may leave that nothing still to run can reject.
-
-    At the top there is nowhere to climb, so only what somebody asked for holds text back.
-    """
-    step = plan.steps[index]
-    if not plan.stream or votes(step):
-        return Release.NOTHING
-    top = index == len(plan.steps) - 1
-    asked = {check.name for check in step.checks if check.weight is Weight.REQUIRED}
-    if not step.checks or (not asked and (top or plan.stream_mode is StreamMode.PASS)):
-        return Release.ALL
-    if asked <= {TOOL_CALLS} and plan.stream_mode is not StreamMode.HOLD:
-        return Release.TEXT if top and not step.repairs else Release.PREAMBLE
-    return Release.NOTHING
-
-
-def _watched(plan: Plan, history: History, index: int) -> frozenset[str]:
-    """With nothing above that could be paid for, even an answer that fails is of more use whole.
-
-    Agreement is about several answers and can break none of them off; a signal that fails says less
-    than one half, and only where that would climb it may end an answer.
-    """
-    step, above = plan.steps[index], plan.steps[index + 1 :]
-    cap = plan.cost_cap_nanousd
-    if cap is not None:
-        spent = sum(a.cost_nanousd + a.checking_nanousd for a in history) + step.worst_cost_nanousd
-        above = tuple(each for each in above if each.worst_cost_nanousd <= cap - spent)
-    if not above:
-        return frozenset()
-    doubts = plan.min_confidence >= EVEN
-    return frozenset(
-        check.name
-        for check in step.checks
-        if check.name != AGREEMENT and (doubts or check.weight is not Weight.SIGNAL)
-    )
 
 
 # ------------------------------------------------------------------ how it ends
@@ -376,14 +357,13 @@ def _deadline(plan: Plan) -> float:
 def _elapsed(history: History) -> float:
     """Seconds since the request began, as far as the history knows; loading counts for nothing.
 
-    A local model that has to load once must not use up the deadline of whoever came first. No
-    call loaded for longer than it took, whatever a provider says.
+    A local model that has to load once must not use up the deadline of whoever came first.
     """
     if not history:
         return 0.0
     last = history[-1]
-    loading = sum(min(attempt.load_seconds, attempt.seconds) for attempt in history)
-    return max([last.ended_at, *(verdict.at for verdict in last.verdicts)]) - loading
+    ended = max([last.ended_at, *(verdict.at for verdict in last.verdicts)])
+    return ended - loading_seconds(history)
 
 
 def _late(plan: Plan, history: History) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,8 @@ LIKELY_OUTPUT_TOKENS = 4096
 DEFAULT_OUTPUT_TOKENS = 1024
 """Room kept for an answer when the caller sets no limit."""
 
+_TTL = re.compile(rb'"(?:t|\\u0074){2}(?:l|\\u006[cC])"')
+
 
 @dataclass(frozen=True, slots=True)
 class Features:
@@ -68,6 +71,15 @@ class Features:
     def most_input_tokens(self) -> int:
         """A generous bound of the prompt's tokens, for caps: one token for every two bytes."""
         return 2 * self.input_tokens
+
+
+def may_keep_an_hour(body: bytes) -> bool:
+    """Whether a body can ask for its prompt to be kept longer than usual, which may cost more.
+
+    Anthropic takes a `ttl` in its markers, and so do those who pass them on:
+    https://platform.claude.com/docs/en/build-with-claude/prompt-caching#1-hour-cache-duration
+    """
+    return b'"ttl"' in body or (b"\\u00" in body and _TTL.search(body) is not None)
 
 
 def estimate_tokens(text: str) -> int:

@@ -8,17 +8,30 @@ from rung.core.plan import Plan
 from rung.core.types import History
 
 
+def loading_seconds(history: History) -> float:
+    """How long models were loading while the request waited for nothing else.
+
+    No call loaded for longer than it took, whatever a provider says; nor for longer than until the
+    next one was asked, which may have been beside it.
+    """
+    starts = [*(attempt.started_at for attempt in history[1:]), math.inf]
+    return sum(
+        max(0.0, min(attempt.load_seconds, attempt.seconds, following - attempt.started_at))
+        for attempt, following in zip(history, starts, strict=False)
+    )
+
+
 def left(
     plan: Plan, history: History, elapsed: float, unbooked: int = 0
 ) -> tuple[float, int | None]:
     """Seconds, as the engine counts them, and nano-dollars; infinite and ``None`` without a limit.
 
+    A deadline that nobody waits for limits no check: what has begun may end.
     ``elapsed`` is since the request began; ``unbooked`` is spent and not in the history yet.
     """
     seconds, money = math.inf, None
-    if plan.deadline_seconds is not None:
-        loading = sum(min(each.load_seconds, each.seconds) for each in history)
-        seconds = plan.deadline_seconds + loading - elapsed
+    if plan.deadline_seconds is not None and not plan.patient:
+        seconds = plan.deadline_seconds + loading_seconds(history) - elapsed
     if plan.cost_cap_nanousd is not None:
         spent = sum(each.cost_nanousd + each.checking_nanousd for each in history)
         money = plan.cost_cap_nanousd - spent - unbooked

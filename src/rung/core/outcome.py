@@ -26,6 +26,8 @@ class Outcome:
     ``served`` is the index of the attempt whose answer left, ``None`` when none did. ``baselines``
     maps a baseline's name to what the served tokens would have cost there, in nano-dollars.
     ``inbox`` says that the request waits for a human. ``started_unix`` is seconds since 1970, UTC.
+    ``cached_of`` is the request whose answer was served again; ``traits`` are hashes of what was
+    asked, to learn from.
     """
 
     request: Request
@@ -40,6 +42,8 @@ class Outcome:
     phase: Phase = Phase.DONE
     baselines: Mapping[str, int] = field(default_factory=dict)
     inbox: bool = False
+    cached_of: str | None = None
+    traits: tuple[int, ...] = ()
 
     @property
     def cost_nanousd(self) -> int:

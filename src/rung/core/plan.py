@@ -7,7 +7,7 @@ them, so it can be stored with the outcome and replayed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeVar
 
@@ -48,6 +48,14 @@ class OnExhausted(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """What a call is expected to take: seconds to the first token, and to the end."""
+
+    first_token_seconds: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One tier's place on a plan, with what may be spent on it.
 
@@ -69,6 +77,7 @@ class Step:
     carry: bool = False
     calibration: Calibration | None = None
     worst_draft_nanousd: int = 0
+    expected: Expected | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +92,9 @@ class Excluded:
 class Route:
     """Where a request starts and how high it may go, and by which rule.
 
-    ``category`` and ``difficulty`` are what it was taken for, empty where nothing asked.
+    ``category`` and ``difficulty`` are what it was taken for, empty where nothing asked. ``why``
+    says why it starts there where no rule said so; ``propensity`` (0..1) is the chance that it had
+    of starting there: 1 unless it was drawn.
     """
 
     rule: str | None = None
@@ -91,9 +102,26 @@ class Route:
     ceiling: str | None = None
     category: str = ""
     difficulty: str = ""
+    why: str = ""
+    propensity: float = 1.0
 
 
 NO_ROUTE = Route()
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """A proposal of where to start, with its reason; ``None`` proposes nothing.
+
+    ``propensity`` (0..1) is the chance with which this proposal was drawn.
+    """
+
+    entry: str | None = None
+    why: str = ""
+    propensity: float = 1.0
+
+
+NO_LEAD = Lead()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +131,9 @@ class Plan:
     ``min_confidence`` is the score (0..1) below which a signal climbs. ``max_wait_seconds`` bounds
     the wait before a retry: a provider that asks for more is skipped. ``seed`` makes the jitter of
     waits a function of the plan. ``stream`` says that the caller waits for bytes as they come.
+    ``private`` is the reason why no tier beyond this machine may be called, empty without one.
+    ``patient``: after the deadline nothing more is begun, but what runs may end. A call without a
+    sign of life after ``hedge_seconds`` gets the next tier asked beside it.
     No tier stands on it twice: histories name tiers, and going up one must mean going on.
     """
 
@@ -118,6 +149,9 @@ class Plan:
     seed: int = 0
     excluded: tuple[Excluded, ...] = ()
     route: Route = NO_ROUTE
+    private: str = ""
+    patient: bool = False
+    hedge_seconds: float | None = None
 
     def __post_init__(self) -> None:
         tiers = [step.tier for step in self.steps]
@@ -136,7 +170,8 @@ class Plan:
 class Rung:
     """What planning has to know of a configured tier.
 
-    ``context_tokens`` is its window, ``lacks`` what it cannot do at all.
+    ``context_tokens`` is its window, ``lacks`` what it cannot do at all. ``local``: it is on this
+    machine or network.
     """
 
     tier: str
@@ -148,6 +183,7 @@ class Rung:
     samples: int = 1
     carry: bool = False
     calibration: Calibration | None = None
+    local: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +191,7 @@ class Policy:
     """A ladder's rules as data, before any request is seen.
 
     ``stream_mode`` of ``None`` is TOOLS for requests that offer tools, HOLD for all others.
+    ``compress``: new results of tools are shortened where nothing is lost.
     """
 
     ladder: str
@@ -166,6 +203,8 @@ class Policy:
     max_wait_seconds: float = 5.0
     deadline_seconds: float | None = None
     cost_cap_nanousd: int | None = None
+    hedge_seconds: float | None = None
+    compress: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +215,8 @@ class Terms:
     nano-dollars; a tier that is missing has no known bound and is left out under a cost cap.
     ``worst_drafts`` is what a draft that it is shown can add.
     ``may_retry`` is false while the process's retry budget is used up.
+    ``barred`` are tiers that must not be called, ``passed_over`` those that should not: these are
+    back on the plan where it would have no tier without them. Each maps a tier to the reason.
     """
 
     checks: tuple[Check, ...] = ()
@@ -188,29 +229,46 @@ class Terms:
     deadline_seconds: float | None = None
     cost_cap_nanousd: int | None = None
     seed: int = 0
+    barred: Mapping[str, str] = field(default_factory=dict)
+    passed_over: Mapping[str, str] = field(default_factory=dict)
+    expected: Mapping[str, Expected] = field(default_factory=dict)
+    private: str = ""
+    patient: bool = False
 
 
 def plan(features: Features, policy: Policy, terms: Terms) -> Plan:
-    """Apply ``policy`` to one request: which tiers are on its way, within which limits."""
+    """Apply ``policy`` to one request: which tiers are on its way, within which limits.
+
+    What only should not be called is, where nothing else could be: a reason to start elsewhere is
+    none to serve nothing.
+    """
+    made = _plan(features, policy, terms)
+    if made.steps or not (terms.passed_over or terms.route.entry):
+        return made
+    route = replace(terms.route, entry=None, why="")
+    return _plan(features, policy, replace(terms, route=route, passed_over={}))
+
+
+def _plan(features: Features, policy: Policy, terms: Terms) -> Plan:
     cap = tighter(policy.cost_cap_nanousd, terms.cost_cap_nanousd)
     deadline = tighter(policy.deadline_seconds, terms.deadline_seconds)
     # Text alone cannot tell two answers apart that may be calls.
     vote = None if Need.TOOLS in features.needs else policy.vote
     checks = _in_order(terms.checks)
-    steps: list[Step] = []
+    steps: dict[str, Step] = {}
     excluded: list[Excluded] = []
     barred = _barred(policy, terms)
     for rung in policy.rungs:
         why = barred.get(rung.tier) or _why_not(rung, features, terms, cap)
-        if any(step.tier == rung.tier for step in steps):
+        if rung.tier in steps:
             why = "it stands lower on the ladder already"
         if why is None:
-            steps.append(_step(rung, terms, checks, vote))
+            steps[rung.tier] = _step(rung, terms, checks, vote)
         else:
             excluded.append(Excluded(rung.tier, why))
     return Plan(
         ladder=policy.ladder,
-        steps=tuple(steps),
+        steps=tuple(steps.values()),
         stream=terms.stream,
         stream_mode=stream_mode(policy, features.needs),
         cost_cap_nanousd=cap,
@@ -221,23 +279,25 @@ def plan(features: Features, policy: Policy, terms: Terms) -> Plan:
         seed=terms.seed,
         excluded=tuple(excluded),
         route=terms.route,
+        private=terms.private,
+        patient=terms.patient,
+        hedge_seconds=None if terms.patient else policy.hedge_seconds,
     )
 
 
 def _barred(policy: Policy, terms: Terms) -> Mapping[str, str]:
-    """The tiers below the entry and above the ceiling, and why they are; none for a pin."""
+    """The tiers that are not to be called, and why. Neither entry nor speed holds for a pin."""
     route, tiers = terms.route, [rung.tier for rung in policy.rungs]
-    if terms.pinned is not None:
-        return {}
-    by = "" if route.rule is None else f" of {route.rule}"
     found: dict[str, str] = {}
-    if route.entry in tiers:
-        below = tiers[: tiers.index(route.entry)]
-        found |= dict.fromkeys(below, f"it is below the entry{by}, {route.entry}")
-    if route.ceiling in tiers:
+    by = "" if route.rule is None else f" of {route.rule}"
+    if terms.pinned is None and route.entry in tiers:
+        why = route.why or f"it is below the entry{by}, {route.entry}"
+        found |= dict.fromkeys(tiers[: tiers.index(route.entry)], why)
+    if terms.pinned is None and route.ceiling in tiers:
         above = tiers[tiers.index(route.ceiling) + 1 :]
         found |= dict.fromkeys(above, f"it is above the ceiling{by}, {route.ceiling}")
-    return found
+    soft = terms.passed_over if terms.pinned is None else {}
+    return {**found, **soft, **terms.barred}
 
 
 def stream_mode(policy: Policy, needs: frozenset[Need]) -> StreamMode:
@@ -263,6 +323,7 @@ def _step(rung: Rung, terms: Terms, checks: tuple[Check, ...], vote: Vote | None
         carry=rung.carry,
         calibration=_of_these(rung.calibration, checks),
         worst_draft_nanousd=(terms.worst_drafts or {}).get(rung.tier, 0),
+        expected=terms.expected.get(rung.tier),
     )
 
 
@@ -278,19 +339,22 @@ def _in_order(checks: tuple[Check, ...]) -> tuple[Check, ...]:
 
     Agreement is a signal whatever was asked: it compares draws and cannot reject one of them.
     """
-    weights: dict[str, Weight] = {}
+    found: dict[str, Check] = {}
     for check in checks:
-        weight = Weight.SIGNAL if check.name == AGREEMENT else check.weight
-        known = weights.get(check.name)
-        heavier = weight if known is None else min(weight, known, key=_WEIGHTS.index)
-        weights[check.name] = heavier
-    unordered = (Check(name, weight) for name, weight in weights.items())
-    return tuple(sorted(unordered, key=lambda check: check.weight is Weight.SIGNAL))
+        known = found.setdefault(check.name, check)
+        if _WEIGHTS.index(check.weight) < _WEIGHTS.index(known.weight):
+            found[check.name] = check
+    if AGREEMENT in found:
+        found[AGREEMENT] = Check(AGREEMENT, Weight.SIGNAL)
+    gates = [check for check in found.values() if check.weight is not Weight.SIGNAL]
+    return (*gates, *[check for check in found.values() if check.weight is Weight.SIGNAL])
 
 
 def _why_not(rung: Rung, features: Features, terms: Terms, cap: int | None) -> str | None:
     if terms.pinned is not None and rung.tier != terms.pinned:
         return f"the request is pinned to {terms.pinned}"
+    if terms.private and not rung.local:
+        return f"it is not on this machine, and the request is private: {terms.private}"
     if missing := features.needs & rung.lacks:
         return f"cannot carry {', '.join(sorted(missing))}"
     if rung.context_tokens is not None and features.total_tokens > rung.context_tokens:

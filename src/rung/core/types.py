@@ -78,7 +78,12 @@ class Lane(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Directions:
-    """What a caller may ask of the cascade itself, by headers or library arguments."""
+    """What a caller may ask of the cascade itself, by headers or library arguments.
+
+    ``ceiling`` is the last tier that may be called. ``private``: nothing of it may leave this
+    machine. ``fresh``: no stored answer will do. ``agent`` is the client's own name of the
+    sub-agent that asks, ``None`` for its main loop.
+    """
 
     ladder: str | None = None
     tier: str | None = None
@@ -87,6 +92,10 @@ class Directions:
     lane: Lane = Lane.INTERACTIVE
     deadline_seconds: float | None = None
     max_cost_nanousd: int | None = None
+    ceiling: str | None = None
+    private: bool = False
+    fresh: bool = False
+    agent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +107,9 @@ class Request:
     how hard the model is to think, in its provider's own words. ``extras`` names the fields of the
     body that mean something to its own dialect alone. ``passed_on`` are the few headers that go on
     to a provider of the same dialect. ``session`` is the client's own name for the conversation,
-    ``resend_of`` the request that this one repeats because its stream broke, ``audit_of`` the one
-    whose answer this one is a second look at.
+    ``conversation`` rung's own, empty where it is none. ``resend_of`` is the request that this one
+    repeats because its stream broke, ``audit_of`` the one whose answer this one is a second look
+    at. ``caller`` is a digest of the key that the client showed: good within this process alone.
     """
 
     id: str
@@ -119,9 +129,18 @@ class Request:
     body: bytes = b""
     passed_on: tuple[tuple[str, str], ...] = ()
     session: str = ""
+    conversation: str = ""
     resend_of: str | None = None
     audit_of: str | None = None
+    caller: str = ""
     directions: Directions = Directions()
+
+    def in_conversation(self, key: str) -> Request:
+        """The same request with its conversation's key."""
+        # Not by `replace`, which takes four times as long: this is done for each request.
+        values = list(_REQUEST_VALUES(self))
+        values[_CONVERSATION] = key
+        return Request(*values)
 
     @property
     def question(self) -> str:
@@ -131,6 +150,9 @@ class Request:
                 return message.text
         return ""
 
+
+_REQUEST_VALUES = attrgetter(*Request.__match_args__)
+_CONVERSATION = Request.__match_args__.index("conversation")
 
 # ------------------------------------------------------------------ answers
 
@@ -181,7 +203,10 @@ class UsageSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counters of one call. Cached and written tokens are *inside* ``input_tokens``."""
+    """Token counters of one call. Cached and written tokens are *inside* ``input_tokens``.
+
+    ``cache_write_1h_tokens``, inside ``cache_write_tokens``, are kept for an hour and cost more.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -189,6 +214,7 @@ class Usage:
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
     source: UsageSource = UsageSource.NONE
+    cache_write_1h_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +232,7 @@ class Price:
     cache_write_nanousd_per_mtok: int | None = None
     nanousd_per_second: int = 0
     tiered: bool = False
+    cache_write_1h_nanousd_per_mtok: int | None = None
 
 
 # ------------------------------------------------------------------ errors of an attempt
@@ -286,7 +313,11 @@ class Attempt:
     ``started_at`` and ``ended_at`` are seconds since the request began; ``load_seconds`` is the
     part of the call that a local model spent loading, ``first_token_seconds`` counts from the
     call's start without that load. ``losses`` names what the request asked for and this tier's
-    dialect could not carry. ``released`` says that bytes of it have left: it is final.
+    dialect could not carry. ``released`` says that bytes of it have left: it is final. ``local``
+    says that the tier was on this machine or network, ``beside`` that another tier was asked at
+    the same time and answered first. ``spared_tokens`` is what shortened tool output kept off it.
+    ``queued_seconds`` is how long it stood behind other calls; ``first_token_seconds`` leaves that
+    out too.
     """
 
     id: str
@@ -306,6 +337,10 @@ class Attempt:
     verdicts: tuple[Verdict, ...] = ()
     losses: tuple[str, ...] = ()
     released: bool = False
+    local: bool | None = None
+    beside: bool = False
+    spared_tokens: int = 0
+    queued_seconds: float = 0.0
 
     def with_verdict(self, verdict: Verdict) -> Attempt:
         """The same attempt with one more verdict."""

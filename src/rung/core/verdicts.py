@@ -44,7 +44,7 @@ class Verdict:
     says that it passed because there was nothing to judge: it proves nothing. ``says`` is a digest
     of what the answer means to this check: in a vote, answers with equal ones say the same.
     ``cost_nanousd`` is what the check itself was billed. ``at`` is when the check ended, in seconds
-    since the request began.
+    since the request began. ``left`` says that the check sent something beyond this machine.
     """
 
     verifier: str
@@ -57,6 +57,7 @@ class Verdict:
     vacuous: bool = False
     says: str | None = None
     cost_nanousd: int = 0
+    left: bool = False
 
 
 class Weight(StrEnum):
