@@ -61,7 +61,7 @@ def test_the_migrations_make_the_same_database_as_the_tables(tmp_path, path):
     at_base(migrated)
     Ledger.open(migrated).close()
     assert described(made) == described(migrated)
-    assert len(described(made)[0]) == 13
+    assert len(described(made)[0]) == 16
 
 
 def at_base(path):

@@ -78,7 +78,8 @@ def served(
 
 def _within(ladder: str | None, since_unix: float | None) -> list[ColumnElement[bool]]:
     named = [] if ladder is None else [_r.ladder == ladder]
-    return [*named, *([] if since_unix is None else [_r.started_unix >= since_unix])]
+    since = [] if since_unix is None else [_r.started_unix >= since_unix]
+    return [_r.cached_of.is_(None), *named, *since]
 
 
 def _run(connection: sqlite3.Connection, statement: _Query) -> Iterator[tuple[Any, ...]]:

@@ -132,6 +132,23 @@ def _request_row(outcome: Outcome) -> Row:
         "resend_of": _optional(request.resend_of),
         "ungated": outcome.ungated,
         "audit_of": _optional(request.audit_of),
+        **_route_columns(outcome),
+    }
+
+
+def _route_columns(outcome: Outcome) -> dict[str, Any]:
+    """What the request was taken for. Of a private one not even a hash of its words is kept."""
+    request, route = outcome.request, outcome.plan.route
+    private = outcome.plan.private
+    return {
+        "conversation": clean(request.conversation) or None,
+        "agent": _optional(request.directions.agent),
+        "private": clean(private) or None,
+        "cached_of": _optional(outcome.cached_of),
+        "category": route.category or None,
+        "difficulty": route.difficulty or None,
+        "propensity": _number(route.propensity),
+        "traits_json": _json(outcome.traits) if outcome.traits and not private else None,
     }
 
 
@@ -185,6 +202,11 @@ def _attempt_row(attempt: Attempt) -> dict[str, Any]:
         "ended_by": attempt.ended_by.value,
         "phase": attempt.phase.value,
         "released": attempt.released,
+        "local": attempt.local,
+        "beside": attempt.beside,
+        "spared_tokens": _count(attempt.spared_tokens),
+        "queued_seconds": _number(attempt.queued_seconds) or 0.0,
+        "cache_write_1h_tokens": _count(usage.cache_write_1h_tokens),
         "losses_json": _json(attempt.losses) if attempt.losses else NO_LOSSES,
     }
 
@@ -271,6 +293,7 @@ def _verdict_rows(
             "vacuous": verdict.vacuous,
             "says": _optional(verdict.says),
             "cost_nanousd": verdict.cost_nanousd,
+            "left_machine": verdict.left,
         }
 
 

@@ -41,6 +41,14 @@ CREATE TABLE requests (
 	resend_of VARCHAR,
 	ungated BOOLEAN DEFAULT 0 NOT NULL,
 	audit_of VARCHAR,
+	conversation VARCHAR,
+	agent TEXT,
+	private TEXT,
+	cached_of VARCHAR,
+	category VARCHAR,
+	difficulty VARCHAR,
+	propensity FLOAT,
+	traits_json TEXT,
 	PRIMARY KEY (id),
 	CONSTRAINT lane_is_known CHECK (lane IN ('interactive', 'background', 'batch')),
 	CONSTRAINT decision_is_known CHECK (decision IN ('accept', 'exhausted')),
@@ -57,11 +65,36 @@ CREATE TABLE requests (
 -- create requests_by_audited
 CREATE INDEX requests_by_audited ON requests (audit_of) WHERE audit_of IS NOT NULL;
 
+-- create requests_by_conversation
+CREATE INDEX requests_by_conversation ON requests (conversation, started_unix) WHERE conversation IS NOT NULL;
+
 -- create requests_by_original
 CREATE INDEX requests_by_original ON requests (resend_of) WHERE resend_of IS NOT NULL;
 
 -- create requests_by_start
 CREATE INDEX requests_by_start ON requests (started_unix);
+
+-- create routers
+CREATE TABLE routers (
+	id INTEGER NOT NULL,
+	created_unix FLOAT NOT NULL,
+	ladder TEXT NOT NULL,
+	model_json TEXT NOT NULL,
+	report_json TEXT NOT NULL,
+	PRIMARY KEY (id),
+	CONSTRAINT created_unix_not_negative CHECK (created_unix >= 0)
+);
+
+-- create speeds
+CREATE TABLE speeds (
+	id INTEGER NOT NULL,
+	created_unix FLOAT NOT NULL,
+	tier TEXT NOT NULL,
+	model TEXT NOT NULL,
+	speed_json TEXT NOT NULL,
+	PRIMARY KEY (id),
+	CONSTRAINT created_unix_not_negative CHECK (created_unix >= 0)
+);
 
 -- create attempts
 CREATE TABLE attempts (
@@ -101,6 +134,11 @@ CREATE TABLE attempts (
 	tool_calls INTEGER DEFAULT 0 NOT NULL,
 	called_json TEXT,
 	salvaged TEXT,
+	local BOOLEAN,
+	beside BOOLEAN DEFAULT 0 NOT NULL,
+	spared_tokens BIGINT DEFAULT 0 NOT NULL,
+	queued_seconds FLOAT DEFAULT 0 NOT NULL,
+	cache_write_1h_tokens BIGINT DEFAULT 0 NOT NULL,
 	PRIMARY KEY (request_id, position),
 	CONSTRAINT kind_is_known CHECK (kind IN ('first', 'retry', 'repair', 'sample')),
 	CONSTRAINT gates_is_known CHECK (gates IN ('passed', 'failed')),
@@ -196,6 +234,7 @@ CREATE TABLE verdicts (
 	vacuous BOOLEAN DEFAULT 0 NOT NULL,
 	says VARCHAR,
 	cost_nanousd BIGINT DEFAULT 0 NOT NULL,
+	left_machine BOOLEAN DEFAULT 0 NOT NULL,
 	PRIMARY KEY (request_id, attempt_position, position),
 	FOREIGN KEY(request_id, attempt_position) REFERENCES attempts (request_id, position) ON DELETE CASCADE,
 	CONSTRAINT weight_is_known CHECK (weight IN ('required', 'implied', 'signal')),
@@ -208,10 +247,16 @@ CREATE TABLE verdicts (
 INSERT INTO calibrations (id, created_unix, ladder, tier, calibration_json, report_json) VALUES (:id, :created_unix, :ladder, :tier, :calibration_json, :report_json);
 
 -- insert requests
-INSERT INTO requests (id, started_unix, seconds, project, lane, ladder, dialect, requested_model, streamed, body_sha256, body_bytes, input_tokens_estimate, needs, plan_json, steps, decision, decision_reason, decision_index, served_attempt, verified, escalated, cost_nanousd, ended_by, phase, inbox, rung_version, resend_of, ungated, audit_of) VALUES (:id, :started_unix, :seconds, :project, :lane, :ladder, :dialect, :requested_model, :streamed, :body_sha256, :body_bytes, :input_tokens_estimate, :needs, :plan_json, :steps, :decision, :decision_reason, :decision_index, :served_attempt, :verified, :escalated, :cost_nanousd, :ended_by, :phase, :inbox, :rung_version, :resend_of, :ungated, :audit_of);
+INSERT INTO requests (id, started_unix, seconds, project, lane, ladder, dialect, requested_model, streamed, body_sha256, body_bytes, input_tokens_estimate, needs, plan_json, steps, decision, decision_reason, decision_index, served_attempt, verified, escalated, cost_nanousd, ended_by, phase, inbox, rung_version, resend_of, ungated, audit_of, conversation, agent, private, cached_of, category, difficulty, propensity, traits_json) VALUES (:id, :started_unix, :seconds, :project, :lane, :ladder, :dialect, :requested_model, :streamed, :body_sha256, :body_bytes, :input_tokens_estimate, :needs, :plan_json, :steps, :decision, :decision_reason, :decision_index, :served_attempt, :verified, :escalated, :cost_nanousd, :ended_by, :phase, :inbox, :rung_version, :resend_of, :ungated, :audit_of, :conversation, :agent, :private, :cached_of, :category, :difficulty, :propensity, :traits_json);
+
+-- add to routers
+INSERT INTO routers (id, created_unix, ladder, model_json, report_json) VALUES (:id, :created_unix, :ladder, :model_json, :report_json);
+
+-- add to speeds
+INSERT INTO speeds (id, created_unix, tier, model, speed_json) VALUES (:id, :created_unix, :tier, :model, :speed_json);
 
 -- insert attempts
-INSERT INTO attempts (request_id, position, id, tier, step, model, kind, started_at, ended_at, load_seconds, first_token_seconds, failure_fault, failure_message, failure_status, retry_after_seconds, finish, answer_sha256, answer_bytes, gates, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, usage_source, cost_nanousd, price_source, price_json, ended_by, phase, released, losses_json, dialect, tool_calls, called_json, salvaged) VALUES (:request_id, :position, :id, :tier, :step, :model, :kind, :started_at, :ended_at, :load_seconds, :first_token_seconds, :failure_fault, :failure_message, :failure_status, :retry_after_seconds, :finish, :answer_sha256, :answer_bytes, :gates, :input_tokens, :output_tokens, :cache_read_tokens, :cache_write_tokens, :reasoning_tokens, :usage_source, :cost_nanousd, :price_source, :price_json, :ended_by, :phase, :released, :losses_json, :dialect, :tool_calls, :called_json, :salvaged);
+INSERT INTO attempts (request_id, position, id, tier, step, model, kind, started_at, ended_at, load_seconds, first_token_seconds, failure_fault, failure_message, failure_status, retry_after_seconds, finish, answer_sha256, answer_bytes, gates, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, usage_source, cost_nanousd, price_source, price_json, ended_by, phase, released, losses_json, dialect, tool_calls, called_json, salvaged, local, beside, spared_tokens, queued_seconds, cache_write_1h_tokens) VALUES (:request_id, :position, :id, :tier, :step, :model, :kind, :started_at, :ended_at, :load_seconds, :first_token_seconds, :failure_fault, :failure_message, :failure_status, :retry_after_seconds, :finish, :answer_sha256, :answer_bytes, :gates, :input_tokens, :output_tokens, :cache_read_tokens, :cache_write_tokens, :reasoning_tokens, :usage_source, :cost_nanousd, :price_source, :price_json, :ended_by, :phase, :released, :losses_json, :dialect, :tool_calls, :called_json, :salvaged, :local, :beside, :spared_tokens, :queued_seconds, :cache_write_1h_tokens);
 
 -- insert baselines
 INSERT INTO baselines (request_id, name, cost_nanousd) VALUES (:request_id, :name, :cost_nanousd);
@@ -226,22 +271,22 @@ INSERT INTO closings (request_id, created_unix, state, text, attempt_position, v
 INSERT INTO labels (id, request_id, attempt_position, is_right, source, given_by, note, created_unix) VALUES (:id, :request_id, :attempt_position, :is_right, :source, :given_by, :note, :created_unix);
 
 -- insert verdicts
-INSERT INTO verdicts (request_id, attempt_position, position, verifier, weight, status, reason, trust, score, seconds, at, vacuous, says, cost_nanousd) VALUES (:request_id, :attempt_position, :position, :verifier, :weight, :status, :reason, :trust, :score, :seconds, :at, :vacuous, :says, :cost_nanousd);
+INSERT INTO verdicts (request_id, attempt_position, position, verifier, weight, status, reason, trust, score, seconds, at, vacuous, says, cost_nanousd, left_machine) VALUES (:request_id, :attempt_position, :position, :verifier, :weight, :status, :reason, :trust, :score, :seconds, :at, :vacuous, :says, :cost_nanousd, :left_machine);
 
 -- requests of
-SELECT requests.id, requests.started_unix, requests.seconds, requests.project, requests.lane, requests.ladder, requests.dialect, requests.requested_model, requests.streamed, requests.body_sha256, requests.body_bytes, requests.input_tokens_estimate, requests.needs, requests.plan_json, requests.steps, requests.decision, requests.decision_reason, requests.decision_index, requests.served_attempt, requests.verified, requests.escalated, requests.cost_nanousd, requests.ended_by, requests.phase, requests.inbox, requests.rung_version, requests.resend_of, requests.ungated, requests.audit_of
+SELECT requests.id, requests.started_unix, requests.seconds, requests.project, requests.lane, requests.ladder, requests.dialect, requests.requested_model, requests.streamed, requests.body_sha256, requests.body_bytes, requests.input_tokens_estimate, requests.needs, requests.plan_json, requests.steps, requests.decision, requests.decision_reason, requests.decision_index, requests.served_attempt, requests.verified, requests.escalated, requests.cost_nanousd, requests.ended_by, requests.phase, requests.inbox, requests.rung_version, requests.resend_of, requests.ungated, requests.audit_of, requests.conversation, requests.agent, requests.private, requests.cached_of, requests.category, requests.difficulty, requests.propensity, requests.traits_json
 FROM requests
 WHERE requests.id IN (SELECT anon_1.value
 FROM json_each(:ids) AS anon_1) ORDER BY requests.id;
 
 -- attempts of
-SELECT attempts.request_id, attempts.position, attempts.id, attempts.tier, attempts.step, attempts.model, attempts.kind, attempts.started_at, attempts.ended_at, attempts.load_seconds, attempts.first_token_seconds, attempts.failure_fault, attempts.failure_message, attempts.failure_status, attempts.retry_after_seconds, attempts.finish, attempts.answer_sha256, attempts.answer_bytes, attempts.gates, attempts.input_tokens, attempts.output_tokens, attempts.cache_read_tokens, attempts.cache_write_tokens, attempts.reasoning_tokens, attempts.usage_source, attempts.cost_nanousd, attempts.price_source, attempts.price_json, attempts.ended_by, attempts.phase, attempts.released, attempts.losses_json, attempts.dialect, attempts.tool_calls, attempts.called_json, attempts.salvaged
+SELECT attempts.request_id, attempts.position, attempts.id, attempts.tier, attempts.step, attempts.model, attempts.kind, attempts.started_at, attempts.ended_at, attempts.load_seconds, attempts.first_token_seconds, attempts.failure_fault, attempts.failure_message, attempts.failure_status, attempts.retry_after_seconds, attempts.finish, attempts.answer_sha256, attempts.answer_bytes, attempts.gates, attempts.input_tokens, attempts.output_tokens, attempts.cache_read_tokens, attempts.cache_write_tokens, attempts.reasoning_tokens, attempts.usage_source, attempts.cost_nanousd, attempts.price_source, attempts.price_json, attempts.ended_by, attempts.phase, attempts.released, attempts.losses_json, attempts.dialect, attempts.tool_calls, attempts.called_json, attempts.salvaged, attempts.local, attempts.beside, attempts.spared_tokens, attempts.queued_seconds, attempts.cache_write_1h_tokens
 FROM attempts
 WHERE attempts.request_id IN (SELECT anon_1.value
 FROM json_each(:ids) AS anon_1) ORDER BY attempts.request_id, attempts.position;
 
 -- verdicts of
-SELECT verdicts.request_id, verdicts.attempt_position, verdicts.position, verdicts.verifier, verdicts.weight, verdicts.status, verdicts.reason, verdicts.trust, verdicts.score, verdicts.seconds, verdicts.at, verdicts.vacuous, verdicts.says, verdicts.cost_nanousd
+SELECT verdicts.request_id, verdicts.attempt_position, verdicts.position, verdicts.verifier, verdicts.weight, verdicts.status, verdicts.reason, verdicts.trust, verdicts.score, verdicts.seconds, verdicts.at, verdicts.vacuous, verdicts.says, verdicts.cost_nanousd, verdicts.left_machine
 FROM verdicts
 WHERE verdicts.request_id IN (SELECT anon_1.value
 FROM json_each(:ids) AS anon_1) ORDER BY verdicts.request_id, verdicts.attempt_position, verdicts.position;
@@ -276,6 +321,18 @@ FROM requests
 WHERE requests.audit_of IS NULL ORDER BY requests.started_unix DESC, requests.id DESC
  LIMIT :limit OFFSET 0;
 
+-- conversation
+SELECT requests.id
+FROM requests
+WHERE requests.conversation >= :low AND requests.conversation < :high AND requests.audit_of IS NULL ORDER BY requests.started_unix DESC, requests.id DESC
+ LIMIT :limit OFFSET 0;
+
+-- private within
+SELECT requests.id
+FROM requests
+WHERE requests.conversation >= :low AND requests.conversation < :high AND requests.private IS NOT NULL
+ LIMIT 1 OFFSET 0;
+
 -- ids between
 SELECT requests.id
 FROM requests
@@ -307,4 +364,36 @@ FROM calibrations ORDER BY calibrations.id DESC;
 -- newest labels
 SELECT labels.id, labels.request_id, labels.attempt_position, labels.is_right, labels.source, labels.given_by, labels.note, labels.created_unix
 FROM labels ORDER BY labels.id DESC
+ LIMIT :limit OFFSET 0;
+
+-- trials
+SELECT requests.id, requests.ladder, requests.served_attempt, requests.verified, requests.category, requests.propensity, requests.traits_json, attempts.position, attempts.tier, attempts.failure_fault, attempts.beside, attempts.started_at, attempts.ended_at, attempts.answer_sha256 IS NOT NULL AS answered, attempts.cost_nanousd + (SELECT coalesce(sum(verdicts.cost_nanousd), 0) AS coalesce_1
+FROM verdicts
+WHERE verdicts.request_id = attempts.request_id AND verdicts.attempt_position = attempts.position) AS cost_nanousd
+FROM attempts JOIN requests ON requests.id = attempts.request_id
+WHERE requests.id IN (SELECT requests.id
+FROM requests
+WHERE requests.audit_of IS NULL AND requests.cached_of IS NULL AND requests.private IS NULL AND requests.resend_of IS NULL AND requests.started_unix >= :since ORDER BY requests.id DESC
+ LIMIT :limit OFFSET 0) ORDER BY requests.id, attempts.position;
+
+-- trial labels
+SELECT labels.id, labels.request_id, labels.attempt_position, labels.is_right, labels.source, labels.given_by, labels.note, labels.created_unix
+FROM labels
+WHERE labels.attempt_position IS NOT NULL ORDER BY labels.id;
+
+-- newest routers
+SELECT routers.id, routers.created_unix, routers.ladder, routers.model_json, routers.report_json
+FROM routers ORDER BY routers.id DESC;
+
+-- timed
+SELECT newest.started_unix, attempts.tier, attempts.model, attempts.started_at, attempts.ended_at, attempts.load_seconds, attempts.queued_seconds, attempts.first_token_seconds, attempts.input_tokens, attempts.cache_read_tokens, attempts.output_tokens, attempts.failure_fault, attempts.phase
+FROM (SELECT requests.id AS id, requests.started_unix AS started_unix
+FROM requests
+WHERE requests.cached_of IS NULL AND requests.ladder != 'rung:probe' ORDER BY requests.started_unix DESC
+ LIMIT :limit OFFSET 0) AS newest JOIN attempts ON attempts.request_id = newest.id
+WHERE attempts.beside IS 0 ORDER BY newest.started_unix DESC, attempts.position DESC;
+
+-- newest speeds
+SELECT speeds.id, speeds.created_unix, speeds.tier, speeds.model, speeds.speed_json
+FROM speeds ORDER BY speeds.id DESC
  LIMIT :limit OFFSET 0;

@@ -24,6 +24,7 @@ from rung.ledger.bill import (
     Fidelity,
     RequestLine,
     Saving,
+    Sparing,
     Spend,
     TierLine,
     Tokens,
@@ -79,7 +80,7 @@ class Figures:
         spend, seconds = self._by_key(sums.spent(), key), self._quantiles(key)
         climbed, fell = self._by_key(sums.climbed(), key), self._by_key(sums.fell(), key)
         refused, beside = self._by_key(sums.refused(), key), self._beside(key)
-        savings = self._savings(key)
+        savings, again = self._savings(key), self._by_key(sums.served_again(), key)
         # Over audits too, which count as nothing there: a day may have had nothing else.
         for row in self._grouped(sums.counted_requests(), key, self._within):
             found = row["key"]
@@ -105,6 +106,8 @@ class Figures:
                 p90_seconds=p90,
                 savings=tuple(savings.get(found, ())),
                 beside=beside.get(found, Beside()),
+                served_again=_of(again, found, "requests"),
+                spared_nanousd=_of(again, found, "spared"),
             )
 
     def by_attempt(self, by: BillBy, requests_in_all: int) -> Iterator[TierLine]:
@@ -253,6 +256,13 @@ def _spend(row: sqlite3.Row | None) -> Spend:
             row["input"], row["output"], row["cache_read"], row["cache_write"], row["reasoning"]
         ),
         estimated=rate(row["estimated"], row["counted"]),
+        sparing=Sparing(
+            row["told_input"],
+            row["cache_read"],
+            row["cache_saved"],
+            row["shortened"],
+            row["shortened_saved"],
+        ),
     )
 
 

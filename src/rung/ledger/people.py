@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from rung.core.errors import RequestError
-from rung.core.labels import Closing, InboxState, Label, LabelSource
+from rung.core.labels import Closing, InboxState, Label, LabelSource, believed
 from rung.core.outcome import Outcome
 from rung.ledger import reading
 from rung.ledger.codec import clean, inbox_row
@@ -32,9 +32,10 @@ def add_label(connection: sqlite3.Connection, given: Label) -> tuple[Label, bool
     """Store a label: as it is stored, and whether it is new.
 
     One that says what its source already says of that answer, in the same words, is not stored
-    again. Raises RequestError for an unknown request (404), and for an answer that is none.
+    again. What is said of an answer that was served again is said of the answer, where it was
+    given first. Raises RequestError for an unknown request (404), and for an answer that is none.
     """
-    found = reading.exact(connection, given.request_id)
+    found, given = _meant(connection, given)
     wanted = replace(
         given,
         request_id=found.request.id,
@@ -49,6 +50,13 @@ def add_label(connection: sqlite3.Connection, given: Label) -> tuple[Label, bool
     return _added(connection, wanted), True
 
 
+def said_wrong(connection: sqlite3.Connection, request_id: str) -> bool:
+    """Whether the answer that a request was served is believed to be wrong."""
+    found = reading.exact(connection, request_id)
+    label = believed(found.labels).get((request_id, found.served))
+    return label is not None and not label.right
+
+
 def queue_audit(connection: sqlite3.Connection, outcome: Outcome) -> None:
     """Put a request that was served where a human can read and label it."""
     connection.execute(sql("insert inbox"), dict(inbox_row(outcome)))
@@ -60,7 +68,7 @@ def label_by_hand(connection: sqlite3.Connection, given: Label) -> tuple[Label, 
     Where an audit has asked for it, the label is that audit's: its answer was drawn, not chosen.
     The entry is closed once the answer that was served has its label.
     """
-    found = reading.exact(connection, given.request_id)
+    found, given = _meant(connection, given)
     entry = reading.inbox_entry(connection, found)
     if entry is None or entry.item.kind != AUDIT or entry.item.state != InboxState.OPEN:
         return add_label(connection, given)
@@ -93,6 +101,16 @@ def close_entry(connection: sqlite3.Connection, closing: Closing, labels: Sequen
     )
     for label in labels:
         _added(connection, label)
+
+
+def _meant(connection: sqlite3.Connection, given: Label) -> tuple[StoredOutcome, Label]:
+    """The request whose answer a label is about, and the label as one of it."""
+    found = reading.exact(connection, given.request_id)
+    first = found.request.cached_of
+    if first is None:
+        return found, given
+    _place(found, given.attempt)
+    return reading.exact(connection, first), replace(given, request_id=first, attempt=None)
 
 
 def _added(connection: sqlite3.Connection, label: Label) -> Label:

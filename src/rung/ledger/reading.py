@@ -90,6 +90,25 @@ def climbs(connection: sqlite3.Connection, limit: int) -> list[StoredOutcome]:
     return _load(connection, _ids(connection, "climbs", limit=max(limit, 0)))
 
 
+def of_conversations(
+    connection: sqlite3.Connection, beginning: str, limit: int
+) -> list[StoredOutcome]:
+    """The newest requests of the conversations whose keys begin so, newest first."""
+    low = clean(beginning[:LONGEST_ID])
+    if not low:
+        return []
+    most = max(limit, 0)
+    return _load(
+        connection, _ids(connection, "conversation", low=low, high=low + _HIGHEST, limit=most)
+    )
+
+
+def any_private(connection: sqlite3.Connection, beginning: str) -> bool:
+    """Whether any request of the conversations whose keys begin so was private."""
+    low = clean(beginning[:LONGEST_ID])
+    return bool(low and _ids(connection, "private within", low=low, high=low + _HIGHEST))
+
+
 def inbox_items(connection: sqlite3.Connection) -> list[InboxItem]:
     """All that was ever queued for a human, oldest first."""
     rows = connection.execute(sql("inbox items"))

@@ -16,7 +16,7 @@ from typing import Final
 
 from rung.core.errors import LedgerError
 
-HEAD: Final = "0004"
+HEAD: Final = "0005"
 """The revision of the tables that this version writes."""
 
 BUSY_SECONDS: Final = 10.0

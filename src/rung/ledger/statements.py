@@ -20,6 +20,7 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
+    false,
     func,
     insert,
     literal_column,
@@ -31,6 +32,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.ddl import ExecutableDDLElement
 
 from rung.core.labels import InboxState
+from rung.ledger.speeds import PROBES
 from rung.ledger.tables import (
     attempts,
     baselines,
@@ -40,12 +42,20 @@ from rung.ledger.tables import (
     labels,
     metadata,
     requests,
+    routers,
+    speeds,
     verdicts,
 )
 
 _DIALECT = sqlite.dialect(paramstyle="named")
 
-_SAID = (labels, closings, calibrations)
+TIMED = (
+    *("started_at", "ended_at", "load_seconds", "queued_seconds", "first_token_seconds"),
+    *("input_tokens", "cache_read_tokens", "output_tokens", "failure_fault", "phase"),
+)
+"""What an attempt tells of its tier's speed."""
+
+_SAID = (labels, closings, calibrations, routers, speeds)
 
 
 def compiled(statement: ClauseElement | ExecutableDDLElement) -> str:
@@ -76,7 +86,7 @@ def _statements() -> dict[str, ClauseElement | ExecutableDDLElement]:
         # Outcomes come in numbers through the one writer; what people say comes one at a time.
         verb = "add to" if table in _SAID else "insert"
         named[f"{verb} {table.name}"] = insert(table)
-    return named | _of_requests() | _lists() | _of_people()
+    return named | _of_requests() | _lists() | _of_people() | _of_trials() | _of_speeds()
 
 
 def _of_requests() -> dict[str, ClauseElement | ExecutableDDLElement]:
@@ -101,6 +111,8 @@ def _lists() -> dict[str, ClauseElement | ExecutableDDLElement]:
     high: BindParameter[str] = bindparam("high")
     limit: BindParameter[int] = bindparam("limit")
     within = ids.where(requests.c.id >= low, requests.c.id < high)
+    spoken = ids.where(requests.c.conversation >= low, requests.c.conversation < high)
+    kept_here = spoken.where(requests.c.private.is_not(None)).limit(literal_column("1", Integer))
     before = ids.where(requests.c.id < low).order_by(requests.c.id.desc())
     # Spelt out, because SQLite's dialect otherwise binds an offset of its own.
     start = literal_column("0", Integer)
@@ -114,6 +126,11 @@ def _lists() -> dict[str, ClauseElement | ExecutableDDLElement]:
     return {
         "climbs": climbs.order_by(attempts.c.request_id.desc()).limit(limit).offset(start),
         "newest": newest.limit(limit).offset(start),
+        "conversation": spoken.where(requests.c.audit_of.is_(None))
+        .order_by(requests.c.started_unix.desc(), requests.c.id.desc())
+        .limit(limit)
+        .offset(start),
+        "private within": kept_here.offset(start),
         "ids between": within.order_by(requests.c.id).limit(limit).offset(start),
         "ids before": before.limit(limit).offset(start),
         "inbox items": items.select_from(waiting).order_by(
@@ -121,6 +138,32 @@ def _lists() -> dict[str, ClauseElement | ExecutableDDLElement]:
         ),
         "inbox entry": entry.select_from(waiting),
     }
+
+
+def _of_speeds() -> dict[str, ClauseElement | ExecutableDDLElement]:
+    limit: BindParameter[int] = bindparam("limit")
+    start = literal_column("0", Integer)
+    # First the newest requests by their index, then their attempts: not all that there are.
+    newest = (
+        select(requests.c.id, requests.c.started_unix)
+        .where(
+            requests.c.cached_of.is_(None),
+            requests.c.ladder != literal_column(f"'{PROBES}'", String),
+        )
+        .order_by(requests.c.started_unix.desc())
+        .limit(limit)
+        .offset(start)
+        .subquery("newest")
+    )
+    told = (attempts.c[name] for name in ("tier", "model", *TIMED))
+    timed = (
+        select(newest.c.started_unix, *told)
+        .select_from(newest.join(attempts, attempts.c.request_id == newest.c.id))
+        .where(attempts.c.beside.is_(false()))
+        .order_by(newest.c.started_unix.desc(), attempts.c.position.desc())
+    )
+    probes = select(speeds).order_by(speeds.c.id.desc()).limit(limit).offset(start)
+    return {"timed": timed, "newest speeds": probes}
 
 
 def _of_people() -> dict[str, ClauseElement | ExecutableDDLElement]:
@@ -132,6 +175,39 @@ def _of_people() -> dict[str, ClauseElement | ExecutableDDLElement]:
         "close": closed.values(state=bindparam("to")),
         "newest calibrations": select(calibrations).order_by(calibrations.c.id.desc()),
         "newest labels": select(labels).order_by(labels.c.id.desc()).limit(limit).offset(start),
+    }
+
+
+def _of_trials() -> dict[str, ClauseElement | ExecutableDDLElement]:
+    """What the newest requests came to, a row for each of their calls, and the labels of them."""
+    since: BindParameter[float] = bindparam("since")
+    limit: BindParameter[int] = bindparam("limit")
+    start = literal_column("0", Integer)
+    plain = (requests.c.audit_of, requests.c.cached_of, requests.c.private, requests.c.resend_of)
+    newest = select(requests.c.id).where(
+        *(column.is_(None) for column in plain), requests.c.started_unix >= since
+    )
+    newest = newest.order_by(requests.c.id.desc()).limit(limit).offset(start)
+    checks = select(func.coalesce(func.sum(verdicts.c.cost_nanousd), literal_column("0", Integer)))
+    checks = checks.where(
+        verdicts.c.request_id == attempts.c.request_id,
+        verdicts.c.attempt_position == attempts.c.position,
+    )
+    of_requests = ("id", "ladder", "served_attempt", "verified", "category", "propensity")
+    of_attempts = ("position", "tier", "failure_fault", "beside", "started_at", "ended_at")
+    trials = select(
+        *(requests.c[name] for name in of_requests),
+        requests.c.traits_json,
+        *(attempts.c[name] for name in of_attempts),
+        attempts.c.answer_sha256.is_not(None).label("answered"),
+        (attempts.c.cost_nanousd + checks.scalar_subquery()).label("cost_nanousd"),
+    )
+    trials = trials.select_from(attempts.join(requests)).where(requests.c.id.in_(newest))
+    told = select(labels).where(labels.c.attempt_position.is_not(None)).order_by(labels.c.id)
+    return {
+        "trials": trials.order_by(requests.c.id, attempts.c.position),
+        "trial labels": told,
+        "newest routers": select(routers).order_by(routers.c.id.desc()),
     }
 
 

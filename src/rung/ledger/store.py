@@ -10,15 +10,20 @@ from types import TracebackType
 from typing import Any, Self
 
 from rung.core.calibration import Calibration
+from rung.core.choosing import Chooser
 from rung.core.errors import RequestError
 from rung.core.labels import Closing, Label
 from rung.core.outcome import Outcome
 from rung.core.plan import Plan
+from rung.core.standing import Turn
+from rung.core.trials import Past
 from rung.core.types import History
-from rung.ledger import calibrations, people, reading
+from rung.ledger import calibrations, conversations, people, reading, routers, speeds
 from rung.ledger.calibrations import Key, Labels, StoredCalibration
 from rung.ledger.reading import InboxEntry, InboxItem
+from rung.ledger.routers import StoredRouter
 from rung.ledger.schema import connect, explained, prepare, transaction
+from rung.ledger.speeds import Probed, Timed
 from rung.ledger.stored import StoredOutcome
 from rung.ledger.writer import Writer
 
@@ -68,6 +73,31 @@ class Ledger:
         with self.reading() as connection:
             return [(one.plan, one.history) for one in reading.climbs(connection, limit)]
 
+    def conversation(self, key: str, limit: int) -> tuple[list[Turn], bool]:
+        """Its newest turns, and whether any of its session's was private; see `conversations`."""
+        with self.reading() as connection:
+            return conversations.turns(connection, key, limit)
+
+    def of_conversations(self, beginning: str, limit: int) -> list[StoredOutcome]:
+        """The newest requests of the conversations whose keys begin so, newest first."""
+        with self.reading() as connection:
+            return reading.of_conversations(connection, beginning, limit)
+
+    def timed(self, limit: int) -> list[Timed]:
+        """The newest calls that tell of a tier's speed; see `speeds.timed`."""
+        with self.reading() as connection:
+            return list(speeds.timed(connection, limit))
+
+    def probed(self, limit: int) -> list[Probed]:
+        """The newest probes, newest first."""
+        with self.reading() as connection:
+            return speeds.probed(connection, limit)
+
+    def add_probe(self, found: Probed, speed: Mapping[str, Any]) -> None:
+        """Store what a probe measured; see `speeds.add`."""
+        with self._writing() as connection:
+            speeds.add(connection, found, speed)
+
     def newest_calibrations(self) -> dict[tuple[str, str], Calibration]:
         """Those in force, by ladder and tier."""
         with self.reading() as connection:
@@ -93,6 +123,28 @@ class Ledger:
         with self.reading() as connection:
             return calibrations.labels(connection, ladder, since_unix)
 
+    def pasts(self, limit: int, since_unix: float = 0.0, *, traits: bool = True) -> list[Past]:
+        """What the newest requests came to, oldest first; see `routers.pasts`."""
+        with self.reading() as connection:
+            return routers.pasts(connection, limit, since_unix, traits=traits)
+
+    def newest_routers(self) -> dict[str, Chooser]:
+        """Those in force, by ladder."""
+        with self.reading() as connection:
+            return routers.newest(connection)
+
+    def routers_in_force(self) -> list[StoredRouter]:
+        """The same with when they were stored and by what; see `routers.in_force`."""
+        with self.reading() as connection:
+            return routers.in_force(connection)
+
+    def add_router(
+        self, ladder: str, made: Chooser | None, report: Mapping[str, Any], now: float
+    ) -> None:
+        """Put a router in force; see `routers.add`."""
+        with self._writing() as connection:
+            routers.add(connection, ladder, made, report, now)
+
     def inbox_items(self) -> list[InboxItem]:
         """What was queued for a human, oldest first."""
         with self.reading() as connection:
@@ -114,6 +166,11 @@ class Ledger:
         """Store a label; see `people.add_label`."""
         with self._writing() as connection:
             return people.add_label(connection, given)
+
+    def said_wrong(self, request_id: str) -> bool:
+        """Whether a served answer is believed to be wrong; see `people.said_wrong`."""
+        with self.reading() as connection:
+            return people.said_wrong(connection, request_id)
 
     def queue_audit(self, outcome: Outcome) -> None:
         """Ask a human whether a served answer was right; see `people.queue_audit`."""

@@ -52,6 +52,10 @@ class StoredRequest:
     needs: frozenset[Need]
     resend_of: str | None
     audit_of: str | None
+    conversation: str | None = None
+    agent: str | None = None
+    private: str | None = None
+    cached_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,10 @@ def _stored_request(row: Row) -> StoredRequest:
         needs=frozenset(Need(need) for need in row["needs"].split(",") if need),
         resend_of=row["resend_of"],
         audit_of=row["audit_of"],
+        conversation=row["conversation"],
+        agent=row["agent"],
+        private=row["private"],
+        cached_of=row["cached_of"],
     )
 
 
@@ -156,6 +164,7 @@ def _attempt(row: Row, verdicts: list[Verdict]) -> Attempt:
             row["cache_write_tokens"],
             row["reasoning_tokens"],
             UsageSource(row["usage_source"]),
+            row["cache_write_1h_tokens"],
         ),
         cost_nanousd=row["cost_nanousd"],
         price=None if row["price_json"] is None else _prices.decode(row["price_json"]),
@@ -166,6 +175,10 @@ def _attempt(row: Row, verdicts: list[Verdict]) -> Attempt:
         verdicts=tuple(verdicts),
         losses=tuple(json.loads(row["losses_json"])),
         released=bool(row["released"]),
+        local=None if row["local"] is None else bool(row["local"]),
+        beside=bool(row["beside"]),
+        spared_tokens=row["spared_tokens"],
+        queued_seconds=row["queued_seconds"],
     )
 
 
@@ -206,6 +219,7 @@ def _verdict(row: Row) -> Verdict:
         vacuous=bool(row["vacuous"]),
         says=row["says"],
         cost_nanousd=row["cost_nanousd"],
+        left=bool(row["left_machine"]),
     )
 
 

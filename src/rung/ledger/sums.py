@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, String, and_, bindparam, case, column, func, or_, select
+from sqlalchemy import (
+    BigInteger,
+    Select,
+    String,
+    and_,
+    bindparam,
+    case,
+    cast,
+    column,
+    func,
+    literal,
+    or_,
+    select,
+)
 from sqlalchemy.sql.elements import ColumnElement
 
 from rung.core.labels import InboxState
+from rung.core.money import MTOK
 from rung.core.plan import TOOL_CALLS
 from rung.core.types import UsageSource
 from rung.core.verdicts import Status
@@ -29,6 +43,8 @@ _replaced = (
 _resent = _r.id.in_(select(_replaced.c.key))
 TRAFFIC, _audit = _r.audit_of.is_(None), _r.audit_of.is_not(None)
 STANDS = and_(TRAFFIC, _r.id.not_in(select(_replaced.c.key)))
+CALLED = _r.cached_of.is_(None)
+"""Not of answers that were served again: their tiers were not called, and their checks not run."""
 
 _by_human = select(closings.c.request_id).where(closings.c.state == InboxState.ANSWERED.value)
 
@@ -50,6 +66,40 @@ def total_of(
 
 
 _wasted = or_(_resent, _r.served_attempt.is_(None), _a.position != _r.served_attempt)
+
+
+def _price(*names: str) -> ColumnElement[int]:
+    """A plain figure of the price that a call was billed by: the first that is there, or 0."""
+    figures = [func.json_extract(_a.price_json, f"$.{one}_nanousd_per_mtok") for one in names]
+    return cast(func.coalesce(*figures, 0), BigInteger)
+
+
+_hour = _a.cache_write_1h_tokens
+_cached = (
+    (_a.cache_read_tokens, _price("cache_read", "input")),
+    (_a.cache_write_tokens - _hour, _price("cache_write", "input")),
+    (_hour, _price("cache_write_1h", "cache_write", "input")),
+)
+"""Tokens that are billed otherwise than as fresh input, and how."""
+
+_spared_by_caches = case(
+    (
+        _a.cache_read_tokens + _a.cache_write_tokens > 0,
+        sum((tokens * (_price("input") - price) for tokens, price in _cached), literal(0)) // MTOK,
+    ),
+    else_=0,
+)
+_input_cost = (_a.input_tokens - _a.cache_read_tokens - _a.cache_write_tokens) * _price("input")
+_spared_by_shortening = case(
+    (
+        and_(_a.spared_tokens > 0, _a.input_tokens > 0),
+        # What is left out would have cost what the call's other input cost, token for token.
+        _a.spared_tokens
+        * (sum((tokens * price for tokens, price in _cached), _input_cost) // _a.input_tokens)
+        // MTOK,
+    ),
+    else_=0,
+)
 _SPEND = (
     func.count().label("attempts"),
     total_of(_a.cost_nanousd).label("spend"),
@@ -60,6 +110,10 @@ _SPEND = (
     total_of(_a.cache_read_tokens).label("cache_read"),
     total_of(_a.cache_write_tokens).label("cache_write"),
     total_of(_a.reasoning_tokens).label("reasoning"),
+    total_of(_a.input_tokens, _a.usage_source == UsageSource.PROVIDER.value).label("told_input"),
+    total_of(_spared_by_caches).label("cache_saved"),
+    total_of(_a.spared_tokens, _counted).label("shortened"),
+    total_of(_spared_by_shortening).label("shortened_saved"),
     _count(_a.usage_source == UsageSource.ESTIMATED.value).label("estimated"),
     _count(_counted).label("counted"),
     _count(_a.tool_calls > 0).label("tool_answers"),
@@ -113,21 +167,30 @@ def counted_attempts() -> Query:
 
 def spent() -> Query:
     """What calls cost."""
-    return select(*_SPEND).select_from(_joined)
+    return select(*_SPEND).select_from(_joined).where(CALLED)
 
 
 def climbed() -> Query:
     """Of the requests that began below the top of their plan, those that escalated."""
     below = and_(_a.position == 0, _a.step < _r.steps - 1)
     chosen: Query = select(func.count().label("trials"), _count(_r.escalated).label("hits"))
-    return chosen.select_from(_joined).where(below, STANDS)
+    return chosen.select_from(_joined).where(below, STANDS, CALLED)
+
+
+def served_again() -> Query:
+    """Requests that a kept answer served, and what it had cost to get those answers."""
+    first = requests.alias()
+    counted: Query = select(
+        func.count().label("requests"), total_of(first.c.cost_nanousd).label("spared")
+    )
+    return counted.select_from(requests.join(first, first.c.id == _r.cached_of)).where(STANDS)
 
 
 def fell() -> Query:
     """Calls of another tier directly after one that gave no answer."""
     later = attempts.alias()
     following = and_(later.c.request_id == _a.request_id, later.c.position == _a.position + 1)
-    moved = and_(_a.answer_sha256.is_(None), later.c.tier != _a.tier)
+    moved = and_(_a.answer_sha256.is_(None), later.c.tier != _a.tier, _a.beside.is_(False))
     chosen: Query = select(func.count().label("fallbacks"))
     return chosen.select_from(_joined.join(later, following)).where(moved)
 

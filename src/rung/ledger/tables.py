@@ -86,6 +86,14 @@ requests = Table(
     Column("resend_of", String),
     Column("ungated", Boolean, nullable=False, server_default=false()),
     Column("audit_of", String),
+    Column("conversation", String),
+    Column("agent", Text),
+    Column("private", Text),
+    Column("cached_of", String),
+    Column("category", String),
+    Column("difficulty", String),
+    Column("propensity", Float),
+    Column("traits_json", Text),
     _one_of("lane", Lane),
     _one_of("decision", ("accept", "exhausted")),
     _one_of("ended_by", EndedBy),
@@ -94,6 +102,12 @@ requests = Table(
     Index("requests_by_start", "started_unix"),
     Index("requests_by_original", "resend_of", sqlite_where=text("resend_of IS NOT NULL")),
     Index("requests_by_audited", "audit_of", sqlite_where=text("audit_of IS NOT NULL")),
+    Index(
+        "requests_by_conversation",
+        "conversation",
+        "started_unix",
+        sqlite_where=text("conversation IS NOT NULL"),
+    ),
 )
 
 attempts = Table(
@@ -135,6 +149,11 @@ attempts = Table(
     Column("tool_calls", Integer, nullable=False, server_default=text("0")),
     Column("called_json", Text),
     Column("salvaged", Text),
+    Column("local", Boolean),
+    Column("beside", Boolean, nullable=False, server_default=false()),
+    Column("spared_tokens", BigInteger, nullable=False, server_default=text("0")),
+    Column("queued_seconds", Float, nullable=False, server_default=text("0")),
+    Column("cache_write_1h_tokens", BigInteger, nullable=False, server_default=text("0")),
     _one_of("kind", Kind),
     _one_of("gates", ("passed", "failed")),
     _one_of("usage_source", UsageSource),
@@ -161,6 +180,7 @@ verdicts = Table(
     Column("vacuous", Boolean, nullable=False, server_default=false()),
     Column("says", String),
     Column("cost_nanousd", BigInteger, nullable=False, server_default=text("0")),
+    Column("left_machine", Boolean, nullable=False, server_default=false()),
     ForeignKeyConstraint(
         ["request_id", "attempt_position"],
         ["attempts.request_id", "attempts.position"],
@@ -244,5 +264,27 @@ calibrations = Table(
     Column("tier", Text, nullable=False),
     Column("calibration_json", Text, nullable=False),
     Column("report_json", Text, nullable=False),
+    *_not_negative("created_unix"),
+)
+
+routers = Table(
+    "routers",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("created_unix", Float, nullable=False),
+    Column("ladder", Text, nullable=False),
+    Column("model_json", Text, nullable=False),
+    Column("report_json", Text, nullable=False),
+    *_not_negative("created_unix"),
+)
+
+speeds = Table(
+    "speeds",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("created_unix", Float, nullable=False),
+    Column("tier", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("speed_json", Text, nullable=False),
     *_not_negative("created_unix"),
 )

@@ -79,7 +79,8 @@ class VerdictCounts:
             self._within.append(_r.started_unix >= since_unix)
         if until_unix is not None:
             self._within.append(_r.started_unix < until_unix)
-        self._traffic = [*self._within, _r.audit_of.is_(None)]
+        # What was concluded of an answer that is served again counts once, where it was concluded.
+        self._traffic = [*self._within, _r.audit_of.is_(None), _r.cached_of.is_(None)]
         ladder = [_r.ladder] if by is JudgedBy.LADDER else []
         self._keys: list[ColumnElement[Any]] = [_v.verifier, _a.tier, _v.trust, *ladder]
 
