@@ -30,7 +30,7 @@ from rung.core.types import Answer, Need, Request
 from rung.core.vote import Comparison, Vote
 from rung.desk import HUMAN
 from rung.intake import Intake
-from rung.runner import Pricer
+from rung.orders import Pricer
 from rung.verifiers import judging
 from rung.verifiers.base import Verifier
 from rung.ways import TIER_PREFIX

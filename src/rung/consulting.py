@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import cast
 
 from rung.core.errors import RungError
-from rung.core.features import features
+from rung.core.features import features, may_keep_an_hour
+from rung.core.guidance import NOTHING_KNOWN
 from rung.core.money import exact
 from rung.core.types import Request, Usage, UsageSource
+from rung.guides import Privacy
+from rung.orders import Clock, Tier
 from rung.providers.base import Ask, CallError, Done, Event
 from rung.providers.estimating import may_have_read
-from rung.runner import Clock, Tier
 from rung.verifiers.kit import Reply
 
 LONGEST_REPLY_TOKENS = 4096
@@ -32,16 +34,20 @@ class Consulting:
     tiers: Mapping[str, Tier]
     clock: Clock
     wall: Callable[[], float]
+    privacy: Privacy = field(default_factory=Privacy)
 
     async def ask(self, tier: str, request: Request, seconds: float) -> Reply:
         """One plain call. Raises RungError where there is no answer within ``seconds``.
 
-        Nothing is called that could cost more than the request's own cap. What a call without an
-        answer cost is in the error's ``cost_nanousd``.
+        Nothing is called that could cost more than the request's own cap, and nothing of a private
+        request leaves this machine. What a call without an answer cost is in the error's
+        ``cost_nanousd``, whether it left all the same in its ``left``.
         """
         asked = self.tiers.get(tier)
         if asked is None:
             raise RungError(f"there is no tier {tier!r}", fix="name one of rung.toml")
+        if not asked.local and (why := await self._private(request)):
+            raise RungError(f"what is asked is private ({why}), and {tier} is not on this machine")
         _affordable(asked, request, seconds)
         began = self.clock()
         call = Ask(
@@ -58,24 +64,38 @@ class Consulting:
                 done = await _done(asked, call)
         except CallError as error:
             used = _used(request, error)
-            cost = asked.pricer.cost(used, self.clock() - began, at)
-            raise ConsultingError(f"{tier}: {error.failure.message}", cost) from None
-        except TimeoutError:
-            cost = asked.pricer.cost(_read(request), self.clock() - began, at)
+            cost = asked.pricer.cost(used, _worked(call, self.clock() - began), at)
             raise ConsultingError(
-                f"{tier} did not answer within {round(seconds, 2):g} s", cost
+                f"{tier}: {error.failure.message}", cost, left=not asked.local
+            ) from None
+        except TimeoutError:
+            read = Usage() if call.standing.waiting else _read(request)
+            cost = asked.pricer.cost(read, _worked(call, self.clock() - began), at)
+            raise ConsultingError(
+                f"{tier} did not answer within {round(seconds, 2):g} s", cost, left=not asked.local
             ) from None
         spent = self.clock() - began
-        cost = asked.pricer.cost(done.usage, max(0.0, spent - done.load_seconds), at)
-        return Reply(done.answer, cost, spent)
+        worked = max(0.0, _worked(call, spent) - done.load_seconds)
+        cost = asked.pricer.cost(done.usage, worked, at)
+        return Reply(done.answer, cost, spent, left=not asked.local)
+
+    async def _private(self, request: Request) -> str:
+        """Why it must not leave. It may hold more than the request that it is about: an answer."""
+        await self.privacy.look(request)
+        return self.privacy.of(request, NOTHING_KNOWN)
 
 
 class ConsultingError(RungError):
-    """A tier gave no answer; ``cost_nanousd`` is what that was billed all the same."""
+    """A tier gave no answer.
 
-    def __init__(self, message: str, cost_nanousd: int) -> None:
+    ``cost_nanousd`` is what that was billed all the same; ``left`` says that the tier is not on
+    this machine, and may have been reached.
+    """
+
+    def __init__(self, message: str, cost_nanousd: int, *, left: bool) -> None:
         super().__init__(message)
         self.cost_nanousd = cost_nanousd
+        self.left = left
 
 
 def _affordable(tier: Tier, request: Request, seconds: float) -> None:
@@ -84,7 +104,8 @@ def _affordable(tier: Tier, request: Request, seconds: float) -> None:
     if cap is None:
         return
     read, written = features(request).most_input_tokens, request.sampling.max_tokens
-    worst = tier.pricer.worst_cost(read, written or LONGEST_REPLY_TOKENS, seconds)
+    hour = may_keep_an_hour(request.body)
+    worst = tier.pricer.worst_cost(read, written or LONGEST_REPLY_TOKENS, seconds, hour=hour)
     if worst > cap:
         raise RungError(
             f"{tier.name} could cost ${exact(worst)}, and the request's cap leaves ${exact(cap)}"
@@ -107,3 +128,8 @@ async def _done(tier: Tier, ask: Ask) -> Done:
             if isinstance(event, Done):
                 return event
     raise RungError(f"{tier.name} ended without an answer")
+
+
+def _worked(call: Ask, seconds: float) -> float:
+    """Of these seconds, those in which the call did not wait for its turn."""
+    return max(0.0, seconds - call.standing.queued_seconds - call.standing.load_seconds)

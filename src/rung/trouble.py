@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rung.core.engine import Exhausted
+from rung.core.money import readable
 from rung.core.outcome import Outcome
+from rung.core.plan import Plan
 from rung.core.types import Attempt, Fault
 from rung.core.verdicts import Status
 
@@ -50,7 +52,7 @@ def no_answer(outcome: Outcome) -> Trouble:
     told = "; ".join(
         f"{a.tier}: {a.failure.message.rstrip('.')}" for a in failures[-MOST_TOLD:] if a.failure
     )
-    told = told or "no tier could be called within the limits of the request"
+    told = told or _too_tight(outcome.plan, reason)
     if not failures:
         status = 504 if reason == "deadline" else 402 if reason == "cost_cap" else 502
     else:
@@ -63,10 +65,19 @@ def no_answer(outcome: Outcome) -> Trouble:
     return Trouble(
         status,
         f"no_answer_{reason}",
-        f"No tier gave an answer ({told}).",
+        f"No tier gave an answer ({told}).{_kept_here(outcome)}",
         min(waits) if waits and status in {429, 503} else None,
         lasting=bool(failures) and all(a.failure.fault in LASTING for a in failures if a.failure),
     )
+
+
+def _too_tight(plan: Plan, reason: str) -> str:
+    """Why nothing was called."""
+    cap, worst = plan.cost_cap_nanousd, [step.worst_cost_nanousd for step in plan.steps]
+    if reason != "cost_cap" or cap is None or not worst:
+        return "no tier could be called within the limits of the request"
+    least, most = readable(min(worst)), readable(cap)
+    return f"the cheapest call could cost up to {least}, and the cost cap is {most}"
 
 
 def nothing_passed(outcome: Outcome) -> Trouble:
@@ -84,7 +95,15 @@ def nothing_passed(outcome: Outcome) -> Trouble:
         else f" See `rung explain {outcome.request.id}`."
     )
     message = f"No tier's answer passed ({wrong or 'stopped before it was checked'}). "
-    return Trouble(422, "unverified", f"{message}Tried: {tried}.{where}")
+    return Trouble(422, "unverified", f"{message}Tried: {tried}.{_kept_here(outcome)}{where}")
+
+
+def _kept_here(outcome: Outcome) -> str:
+    """That nothing of a private request was sent elsewhere, which is why so little was tried."""
+    private = outcome.plan.private
+    if not private:
+        return ""
+    return f" The request is private ({private}): only local tiers were asked, nothing left."
 
 
 def _status(failures: list[Attempt]) -> int:

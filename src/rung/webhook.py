@@ -11,6 +11,7 @@ import msgspec
 from rung.core.engine import Exhausted
 from rung.core.outcome import Outcome
 from rung.core.verdicts import Status, Weight
+from rung.providers.registry import is_private_address
 
 if TYPE_CHECKING:
     from rung.providers.http import HttpClient
@@ -35,11 +36,18 @@ class Webhook:
     ) -> None:
         self._http = http
         self._url = url
+        self._near = is_private_address(url)
         self._pauses = pauses_seconds
         self._calls: set[asyncio.Task[None]] = set()
 
     def tell(self, outcome: Outcome) -> None:
-        """Begin to tell; what comes of it is only logged."""
+        """Begin to tell; what comes of it is only logged.
+
+        Of a private request no address beyond this machine or network is told.
+        """
+        if outcome.plan.private and not self._near:
+            logger.info("inbox webhook: %s is private, and is not told", outcome.request.id)
+            return
         if len(self._calls) >= MOST_AT_ONCE:
             logger.warning("inbox webhook: too slow, %s is not told", outcome.request.id)
             return

@@ -61,7 +61,8 @@ class Finding:
     """What a check found.
 
     ``score`` is for signals alone: the chance, 0..1, of being right. ``vacuous`` says that it
-    passed because there was nothing to judge. ``says`` and ``cost_nanousd`` are a verdict's.
+    passed because there was nothing to judge. ``says``, ``cost_nanousd`` and ``left`` are a
+    verdict's.
     ``trust`` is given where it depends on how the check went; else the verifier's own holds.
     """
 
@@ -72,6 +73,7 @@ class Finding:
     says: str | None = None
     cost_nanousd: int = 0
     trust: Trust | None = None
+    left: bool = False
 
 
 class Verifier(Protocol):
@@ -80,7 +82,9 @@ class Verifier(Protocol):
     A plain ``check`` runs in a thread of its own, an ``async`` one on the event loop. A check that
     is known to end within milliseconds, whatever the answer, may set ``inline = True`` to be called
     on the loop itself; it may still return an awaitable for the rare long case. One that reads
-    `Answer.logprobs` sets ``needs_logprobs = True``, so that tiers are asked for them.
+    `Answer.logprobs` sets ``needs_logprobs = True``, so that tiers are asked for them. One that
+    sends what it sees beyond this machine sets ``leaves = True``, and does not run on private
+    requests.
     """
 
     @property
@@ -148,8 +152,12 @@ async def run(
     ``name`` is the plan's for the check, ``elapsed`` gives the seconds since the request began.
     """
     began = time.perf_counter()
+    leaves = getattr(verifier, "leaves", False) is not False
     try:
-        found = _sound(await _found(verifier, subject))
+        if leaves and subject.request.directions.private:
+            leaves, found = False, abstained("the request is private, and the check would send it")
+        else:
+            found = _sound(await _found(verifier, subject))
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise
     except BaseException as error:  # noqa: BLE001 - boundary: verifiers are other people's code
@@ -165,6 +173,7 @@ async def run(
         vacuous=found.vacuous,
         says=found.says,
         cost_nanousd=found.cost_nanousd,
+        left=found.left or leaves,
     )
 
 
@@ -315,6 +324,7 @@ def _sound_extras(found: Finding) -> bool:
     says: object = found.says
     cost: object = found.cost_nanousd
     trust: object = found.trust
+    left: object = found.left
     # It is kept by the ledger, which cannot hold every text, and compared with what is kept.
     return (
         (
@@ -323,6 +333,7 @@ def _sound_extras(found: Finding) -> bool:
         )
         and (isinstance(cost, int) and cost >= 0)
         and (trust is None or isinstance(trust, Trust))
+        and isinstance(left, bool)
     )
 
 

@@ -78,17 +78,19 @@ class Judge:
             asked = question(subject.request, answer, self.nonce(), rubric=self.rubric)
         except UnjudgeableError as error:
             return abstained(error.message)
-        limited = replace(asked.directions, max_cost_nanousd=subject.left_nanousd)
+        private = subject.request.directions.private
+        limited = replace(asked.directions, max_cost_nanousd=subject.left_nanousd, private=private)
         asked = replace(asked, directions=limited)
         seconds = min(self.seconds, subject.left_seconds)
         try:
             reply = await self.tiers.ask(self.tier, asked, seconds)
         except RungError as error:
             # A call without an answer may have been billed; the error of one that was says so.
-            spent = getattr(error, "cost_nanousd", 0)
-            return replace(abstained(f"no judgement: {error.message}"), cost_nanousd=spent)
+            spent, left = getattr(error, "cost_nanousd", 0), getattr(error, "left", False)
+            found = abstained(f"no judgement: {error.message}")
+            return replace(found, cost_nanousd=spent, left=left)
         found = self._finding(read(reply.answer), whole=not partly_shown(answer))
-        return replace(found, cost_nanousd=reply.cost_nanousd)
+        return replace(found, cost_nanousd=reply.cost_nanousd, left=reply.left)
 
     def _finding(self, said: Judgement, *, whole: bool) -> Finding:
         if said.right is None or said.confidence is None:

@@ -69,11 +69,15 @@ class CommandBox(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a tier answered a check, with what that was billed."""
+    """What a tier answered a check, with what that was billed.
+
+    ``left`` says that the tier is not on this machine or network.
+    """
 
     answer: Answer
     cost_nanousd: int
     seconds: float
+    left: bool = False
 
 
 class Tiers(Protocol):
