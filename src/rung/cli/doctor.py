@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from rung import privacy
 from rung.assemble import Assembly, assemble
 from rung.cli.output import console, one_line, print_json
 from rung.cli.settings import ConfigPath, Json, load
@@ -56,7 +57,7 @@ async def _examine(found: Config) -> dict[str, Any]:
         "ledger": ledger,
         "tiers": tiers,
         "sandbox": sandbox,
-        "warnings": list(plug_ins().warnings),
+        "warnings": [*plug_ins().warnings, *privacy.warnings(found)],
     }
 
 

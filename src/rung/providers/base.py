@@ -8,7 +8,7 @@ retries, never decides, never prices: that is the runner's and the engine's part
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from rung.core.growth import Delta
@@ -23,6 +23,19 @@ from rung.core.types import (
 )
 
 
+@dataclass(slots=True)
+class Standing:
+    """Where a call stands that waits for its turn; whoever lets it wait keeps this up to date.
+
+    ``waiting``: nothing was sent yet, so nothing can have been spent. ``queued_seconds`` is how
+    long it waited, without the ``load_seconds`` that a model was loading meanwhile.
+    """
+
+    waiting: bool = False
+    queued_seconds: float = 0.0
+    load_seconds: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """One call, ready to be put into a dialect.
@@ -33,6 +46,7 @@ class Ask:
     verifier decides all the same. ``timeout_seconds`` bounds the answer, not a local model's
     load. ``temperature`` overrides the request's own when several answers are drawn. ``logprobs``:
     a check wants to know the log-probabilities of the answer's tokens, where there are any.
+    ``standing`` is told how the call stands while it has to wait.
     """
 
     request: Request
@@ -44,6 +58,7 @@ class Ask:
     temperature: float | None = None
     seed: int | None = None
     logprobs: bool = False
+    standing: Standing = field(default_factory=Standing, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +133,32 @@ class Provider(Protocol):
 
     async def close(self) -> None:
         """Free sockets and processes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """Whether a model is in memory.
+
+    ``resident`` is ``None`` where nobody knows. ``loading_seconds`` is how long a load that is
+    under way has taken, ``None`` without one; ``loads_seconds`` what all loads have, that included.
+    """
+
+    resident: bool | None = None
+    loading_seconds: float | None = None
+    loads_seconds: float = 0.0
+
+
+@runtime_checkable
+class Residing(Protocol):
+    """A provider whose model has to be in memory before it can answer."""
+
+    def stay(self) -> Stay:
+        """What is known of that, without asking anybody."""
+        ...
+
+    async def keep(self) -> None:
+        """Load the model, or have it stay for another while. Raises CallError."""
         ...
 
 

@@ -27,7 +27,8 @@ class Endpoint:
 
     ``base_url`` ends before the dialect's own path (``/chat/completions``). ``key_name`` is where
     the operator keeps the key, to be named in advice; the key itself is in no message. ``quirks``
-    are the server's, whatever the model.
+    are the server's, whatever the model. ``caches``: the provider is to keep prompts where it has
+    to be told to.
     """
 
     base_url: str
@@ -35,6 +36,7 @@ class Endpoint:
     api_key: str | None = field(default=None, repr=False)
     key_name: str | None = None
     quirks: Quirks = field(default_factory=Quirks)
+    caches: bool = True
 
 
 def utc_now() -> datetime:
@@ -61,6 +63,7 @@ class Line:
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.model = endpoint.model
+        self.caches = endpoint.caches
         self._http = http
         self._base_url = endpoint.base_url.rstrip("/")
         self._secret = endpoint.api_key

@@ -22,7 +22,7 @@ from rung.core.types import (
     Usage,
     UsageSource,
 )
-from rung.providers.base import Ask, CallError, Done, Event, Health
+from rung.providers.base import Ask, CallError, Done, Event, Health, Stay
 from rung.providers.http import HttpClient, HttpError
 from rung.providers.ollama_health import examine
 from rung.providers.ollama_loading import LOAD_SECONDS, Loading, Residence
@@ -87,6 +87,18 @@ class OllamaProvider:
             await self.loading.ready(1)
         except CallError:
             self.loading.doubt()
+
+    def stay(self) -> Stay:
+        """Whether the model is in memory, as far as was last heard."""
+        return self.loading.stay()
+
+    async def keep(self) -> None:
+        """Load the model, or have it stay for another `keep_alive`. Raises CallError."""
+        try:
+            await self.loading.keep()
+        except CallError:
+            self.loading.doubt()
+            raise
 
     async def close(self) -> None:
         """Give up a load that is under way; the HTTP client belongs to who made it."""

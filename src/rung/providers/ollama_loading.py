@@ -11,7 +11,8 @@ import asyncio
 from dataclasses import dataclass, replace
 
 from rung.core.types import Fault
-from rung.providers.base import CallError
+from rung.providers.base import CallError, Stay
+from rung.providers.keeping import kept_seconds
 from rung.providers.ollama_server import OllamaServer
 from rung.wire import ollama as wire
 from rung.wire.ollama import server as about
@@ -55,6 +56,9 @@ class Loading:
         self._task: asyncio.Task[bool] | None = None
         self._task_needed = 0
         self._tasks: set[asyncio.Task[bool]] = set()
+        self._heard: float | None = None
+        self._began: float | None = None
+        self._spent = 0.0
         self.load_seconds = LOAD_SECONDS
 
     async def shown(self) -> about.Shown:
@@ -84,11 +88,35 @@ class Loading:
 
     def answered(self) -> None:
         """The model has just answered, so it is in memory."""
-        self._trusted_until = asyncio.get_running_loop().time() + TRUST_SECONDS
+        self._heard = asyncio.get_running_loop().time()
+        self._trusted_until = self._heard + TRUST_SECONDS
 
     def doubt(self) -> None:
         """A call went wrong: look again before the next."""
         self._trusted_until = 0.0
+        self._heard = None
+
+    def stay(self) -> Stay:
+        """Whether the model is in memory, as far as was last heard of it."""
+        if self._began is None and self._heard is None:
+            return Stay(loads_seconds=self._spent)
+        now = asyncio.get_running_loop().time()
+        if self._began is not None:
+            loading = now - self._began
+            return Stay(
+                resident=False, loading_seconds=loading, loads_seconds=self._spent + loading
+            )
+        there = now - (self._heard or 0.0) < kept_seconds(self._server.keep_alive)
+        return Stay(resident=there, loads_seconds=self._spent)
+
+    async def keep(self) -> None:
+        """Load the model, or have it stay for another while. Raises CallError."""
+        home = await self.ready(1)
+        under_way = self._task is not None and not self._task.done()
+        if not (home.waited_seconds or under_way):
+            # The same window again loads nothing, and its keep_alive begins anew.
+            await self._server.load(home.asked_tokens, self.load_seconds)
+            self.answered()
 
     async def close(self) -> None:
         """Give up what is under way."""
@@ -125,21 +153,34 @@ class Loading:
             self._known = None
         loaded = not self._keep(found, wanted, most)
         if loaded:
-            await self._server.load(wanted, self.load_seconds)
+            await self._load(wanted)
             found = await self._look()
             told = 0 if found is None else found.context_tokens
             self._known = Residence(wanted, told or wanted)
         self.answered()
         return loaded
 
+    async def _load(self, wanted: int) -> None:
+        loop = asyncio.get_running_loop()
+        self._began = loop.time()
+        try:
+            await self._server.load(wanted, self.load_seconds)
+        finally:
+            self._spent += loop.time() - self._began
+            self._began = None
+
     async def _look(self) -> about.Loaded | None:
-        """The model in memory. What the server does not tell is taken to be as it was."""
+        """The model in memory. What the server does not tell is taken to be as it was.
+
+        Of a server that never told anything and does not answer now, nobody waits for a load.
+        """
         try:
             return await self._server.loaded()
         except wire.OllamaWireError:
             pass
         except CallError as error:
-            if error.failure.fault is Fault.CONNECT:
+            silent = error.failure.fault is Fault.TIMEOUT and self._known is None
+            if silent or error.failure.fault is Fault.CONNECT:
                 raise
         return None if self._known is None else about.Loaded(self._server.model)
 

@@ -82,9 +82,11 @@ _ROWS = (
         suggested="gpt-6.1-sol",
         lacks=frozenset({Need.PREFILL}),
         responses=True,
-        quirks=Quirks(limit_field="max_completion_tokens"),
+        quirks=Quirks(limit_field="max_completion_tokens", cache_key=True),
         # max_tokens is refused by its newer models:
         # https://platform.openai.com/docs/api-reference/chat/create
+        # prompt_cache_key leads requests of one prefix to one machine:
+        # https://platform.openai.com/docs/guides/prompt-caching
     ),
     ProviderRow(
         name="anthropic",
@@ -315,6 +317,16 @@ def is_local(row: ProviderRow, base_url: str | None = None) -> bool:
     if base_url is None or base_url.rstrip("/") == row.base_url:
         return row.local
     return is_private_address(base_url)
+
+
+def runs_elsewhere(row: ProviderRow, model: str | None) -> bool:
+    """Whether a local server sends ``model``'s requests on, by the model's name.
+
+    Ollama serves models that run at ollama.com under names such as ``gpt-oss:120b-cloud`` and
+    ``glm-4.6:cloud``: https://docs.ollama.com/cloud
+    """
+    tag = (model or "").rpartition(":")[2]
+    return row.kind is ProviderKind.OLLAMA and (tag == "cloud" or tag.endswith("-cloud"))
 
 
 def is_private_address(url: str) -> bool:

@@ -187,6 +187,9 @@ class Speaker:
             effort=request.effort,
             stream=ask.stream,
             logprobs=ask.logprobs and not self._has_no_logprobs,
+            appended=0 if ask.as_it_came else len(ask.messages) - len(request.messages),
+            caches=self._line.caches,
+            conversation=request.conversation,
             quirks=quirks,
         )
 

@@ -86,8 +86,8 @@ class EmbeddedEngine:
         self._active: Turn | None = None
         self._kill_timer: asyncio.TimerHandle | None = None
         self._loading: asyncio.Task[None] | None = None
-        self._load_began: float | None = None
-        self._loads_seconds = 0.0
+        self.load_began: float | None = None
+        self.loads_seconds = 0.0
         self._errands: set[asyncio.Task[None]] = set()
 
     # ------------------------------------------------------------------ for providers
@@ -200,8 +200,8 @@ class EmbeddedEngine:
         return loop
 
     def _loads_until(self, loop: asyncio.AbstractEventLoop) -> float:
-        began = self._load_began
-        return self._loads_seconds + (loop.time() - began if began is not None else 0.0)
+        began = self.load_began
+        return self.loads_seconds + (loop.time() - began if began is not None else 0.0)
 
     def _clock(self, loop: asyncio.AbstractEventLoop) -> float:
         """Seconds on a clock that stands still while a model loads."""
@@ -328,7 +328,7 @@ class EmbeddedEngine:
 
     def _start_loading(self, loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:
         if self._loading is None:
-            self._load_began = loop.time()
+            self.load_began = loop.time()
             self._loading = loop.create_task(self._load(loop))
         return self._loading
 
@@ -339,8 +339,8 @@ class EmbeddedEngine:
         except CannotLoad as error:
             failure = error.failure
         finally:
-            self._loads_seconds = self._loads_until(loop)
-            self._load_began = None
+            self.loads_seconds = self._loads_until(loop)
+            self.load_began = None
             self._loading = None
         if failure is not None:
             while self._waiting:

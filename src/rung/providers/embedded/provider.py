@@ -29,7 +29,7 @@ from rung.core.types import (
     Usage,
     UsageSource,
 )
-from rung.providers.base import Ask, CallError, Done, Event, Health
+from rung.providers.base import Ask, CallError, Done, Event, Health, Stay
 from rung.providers.embedded.engine import EmbeddedEngine
 from rung.providers.embedded.frames import Ended, Refused, Wrote
 from rung.providers.embedded.link import plain
@@ -123,6 +123,19 @@ class EmbeddedProvider:
     async def warm(self) -> None:
         if not self._closed:
             await self._engine.warm()
+
+    def stay(self) -> Stay:
+        engine, loading = self._engine, None
+        if engine.load_began is not None:
+            loading = asyncio.get_running_loop().time() - engine.load_began
+        loads = engine.loads_seconds + (loading or 0.0)
+        return Stay(engine.pid is not None, loading, loads)
+
+    async def keep(self) -> None:
+        await self.warm()
+        if self._engine.pid is None:
+            failure = Failure(Fault.UNAVAILABLE, "The embedded model could not be loaded.")
+            raise CallError(failure, Phase.LOAD)
 
     async def close(self) -> None:
         if not self._closed:

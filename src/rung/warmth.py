@@ -1,0 +1,99 @@
+"""Keeping local models in memory: loaded when the gateway starts, and before they would be dropped.
+
+A load belongs to nobody's request: who waits for one and leaves does not end it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+
+from rung.file_tables import TierTable
+from rung.orders import Tier
+from rung.providers.base import Provider, Residing
+from rung.providers.keeping import kept_seconds
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 60.0
+"""How soon a model is back in memory after its server was away, or another program pushed it out.
+Ollama drops a model after minutes, so that this keeps it too."""
+
+LEAST_SECONDS = 1.0
+
+
+def kept_of(tables: Mapping[str, TierTable]) -> dict[str, float]:
+    """The tiers that are to be kept in memory, each with how often to see to it, in seconds."""
+    return {
+        name: _every(table.keep_alive) for name, table in tables.items() if table.keep_warm is True
+    }
+
+
+def _every(keep_alive: str | None) -> float:
+    if keep_alive is None:
+        return LOOK_SECONDS
+    return max(LEAST_SECONDS, min(LOOK_SECONDS, kept_seconds(keep_alive) / 2))
+
+
+class Warmth:
+    """One task that loads models and keeps them loaded.
+
+    ``kept`` are the tiers to keep in memory, each with the seconds until it has to be asked for
+    again. ``first`` are loaded once, when it begins.
+    """
+
+    def __init__(
+        self, tiers: Mapping[str, Tier], kept: Mapping[str, float], first: Iterable[str] = ()
+    ) -> None:
+        self._providers: dict[str, Provider] = {name: tier.provider for name, tier in tiers.items()}
+        self._kept = kept
+        self._first = tuple(dict.fromkeys((*kept, *first)))
+        self._asked: set[str] = set()
+        self._woken = asyncio.Event()
+        self._failing: set[str] = set()
+
+    def wake(self, tier: str) -> None:
+        """Load a tier's model soon, although nobody waits for it."""
+        self._asked.add(tier)
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Load, and keep loaded, until cancelled."""
+        loop = asyncio.get_running_loop()
+        for tier in self._first:
+            await self._keep(tier)
+        due = {tier: loop.time() + seconds for tier, seconds in self._kept.items()}
+        while True:
+            wait = min(due.values(), default=None)
+            await self._until(None if wait is None else wait - loop.time())
+            asked, self._asked = self._asked, set()
+            late = {tier for tier, at in due.items() if at <= loop.time()}
+            for tier in sorted(asked | late):
+                await self._keep(tier)
+                if tier in due:
+                    due[tier] = loop.time() + self._kept[tier]
+
+    async def _until(self, seconds: float | None) -> None:
+        self._woken.clear()
+        if self._asked:
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        except TimeoutError:
+            return
+
+    async def _keep(self, tier: str) -> None:
+        """Have it in memory. A failure is logged once, until it has worked again."""
+        provider = self._providers[tier]
+        try:
+            await (provider.keep() if isinstance(provider, Residing) else provider.warm())
+        except Exception as error:  # noqa: BLE001 boundary: one tier's fault ends not the others' keep
+            if tier not in self._failing:
+                logger.warning("tier %s could not be loaded: %s", tier, error)
+            self._failing.add(tier)
+        else:
+            if tier in self._failing:
+                logger.warning("tier %s is loaded again", tier)
+            self._failing.discard(tier)
