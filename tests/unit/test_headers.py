@@ -13,6 +13,7 @@ from rung.server.headers import (
     of_outcome,
     of_request,
     retry_after,
+    shown_keys,
 )
 from support.outcomes import outcome
 
@@ -34,6 +35,9 @@ def test_every_header_has_its_place():
         lane=b"batch",
         deadline_ms=b"1500",
         max_usd=b"0.05",
+        ceiling=b"c",
+        private=b"true",
+        cache=b"bypass",
     ) == Directions(
         ladder="fast",
         tier="b",
@@ -42,7 +46,40 @@ def test_every_header_has_its_place():
         lane=Lane.BATCH,
         deadline_seconds=1.5,
         max_cost_nanousd=50_000_000,
+        ceiling="c",
+        private=True,
+        fresh=True,
     )
+
+
+@pytest.mark.parametrize("value", [b"", b"1", b"yes", b"tru", b"true,false"])
+def test_what_is_no_clear_word_on_privacy_is_refused(value):
+    with pytest.raises(RequestError, match="x-rung-private must be true or false"):
+        asked(private=value)
+    assert asked(private=b" False ") == Directions()
+    assert asked(private=b"TRUE").private
+
+
+def test_a_cache_can_only_be_bypassed():
+    assert asked(cache=b"") == Directions()
+    with pytest.raises(RequestError, match="bypass"):
+        asked(cache=b"no-cache")
+
+
+@pytest.mark.parametrize(
+    ("headers", "keys"),
+    [
+        ([(b"authorization", b"Bearer one")], (b"one",)),
+        ([(b"Authorization", b"bearer  one ")], (b"one",)),
+        ([(b"X-Api-Key", b" one ")], (b"one",)),
+        ([(b"x-api-key", b"one"), (b"authorization", b"Bearer two")], (b"one", b"two")),
+        ([(b"x-api-key", b"one"), (b"authorization", b"Bearer one")], (b"one",)),
+        ([(b"authorization", b"Basic one"), (b"x-api-key", b"")], ()),
+        ([(b"authorization", b"Bearer"), (b"x-rung-key", b"one")], ()),
+    ],
+)
+def test_keys_are_found_where_clients_put_them(headers, keys):
+    assert shown_keys(headers) == keys
 
 
 def test_an_empty_value_is_none():
@@ -74,7 +111,7 @@ def test_a_value_that_is_none_is_refused_by_name(name, value):
     assert caught.value.status == 400
 
 
-@pytest.mark.parametrize("name", ["private", "tiers", "", "\xff" * 300])
+@pytest.mark.parametrize("name", ["privat", "tiers", "", "\xff" * 300])
 def test_a_header_that_does_nothing_is_refused(name):
     with pytest.raises(RequestError) as caught:
         directions([(b"x-rung-" + name.encode("latin-1"), b"1")])
