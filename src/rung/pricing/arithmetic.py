@@ -18,16 +18,21 @@ class Rates(NamedTuple):
     output: int
     cache_read: int
     cache_write: int
+    cache_write_1h: int
 
 
 class Counts(NamedTuple):
-    """Sane counters: none negative, none absurd, cached tokens inside the input."""
+    """Sane counters: none negative, none absurd, cached tokens inside the input.
+
+    ``write_1h`` is inside ``write``.
+    """
 
     input: int
     output: int
     read: int
     write: int
     reasoning: int
+    write_1h: int = 0
 
 
 def counts_of(usage: Usage) -> Counts:
@@ -41,6 +46,7 @@ def counts_of(usage: Usage) -> Counts:
         read=read,
         write=write,
         reasoning=min(sane(usage.reasoning_tokens), output),
+        write_1h=min(sane(usage.cache_write_1h_tokens), write),
     )
 
 
@@ -55,7 +61,8 @@ def scaled_cost(rates: Rates, counts: Counts) -> int:
     return (
         uncached * rates.input
         + counts.read * rates.cache_read
-        + counts.write * rates.cache_write
+        + (counts.write - counts.write_1h) * rates.cache_write
+        + counts.write_1h * rates.cache_write_1h
         + counts.output * rates.output
     )
 
@@ -66,7 +73,12 @@ def half_even(dividend: int, divisor: int) -> int:
     return whole + (2 * rest > divisor or (2 * rest == divisor and whole % 2 == 1))
 
 
-def scaled_worst(rates: Rates, input_tokens: int, output_tokens: int) -> int:
-    """The most that so many tokens can cost, cached or not; nano-dollars times a million."""
+def scaled_worst(rates: Rates, input_tokens: int, output_tokens: int, *, hour: bool) -> int:
+    """The most that so many tokens can cost, cached or not; nano-dollars times a million.
+
+    ``hour``: what is written to a cache may be kept for an hour.
+    """
     dearest = max(rates.input, rates.cache_read, rates.cache_write)
+    if hour:
+        dearest = max(dearest, rates.cache_write_1h)
     return sane(input_tokens) * dearest + sane(output_tokens) * rates.output

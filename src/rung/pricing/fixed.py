@@ -88,8 +88,13 @@ class Pricer(Protocol):
         """Nano-dollars of a call made at ``at`` that used ``usage`` and took ``seconds``."""
         ...
 
-    def worst_cost(self, input_tokens: int, output_tokens: int, seconds: float = 0.0) -> int:
-        """The most nano-dollars a call within these counts and this time can cost now."""
+    def worst_cost(
+        self, input_tokens: int, output_tokens: int, seconds: float = 0.0, *, hour: bool = True
+    ) -> int:
+        """The most nano-dollars a call within these counts and this time can cost now.
+
+        ``hour``: it may ask the provider to keep its prompt for an hour, which can cost more.
+        """
         ...
 
 
@@ -104,21 +109,26 @@ class FixedPricer:
         scaled = scaled_cost(self._rates, counts_of(usage))
         return self._with_time(scaled, seconds)
 
-    def worst_cost(self, input_tokens: int, output_tokens: int, seconds: float = 0.0) -> int:
+    def worst_cost(
+        self, input_tokens: int, output_tokens: int, seconds: float = 0.0, *, hour: bool = True
+    ) -> int:
         """See `Pricer.worst_cost`."""
-        return self._with_time(scaled_worst(self._rates, input_tokens, output_tokens), seconds)
+        scaled = scaled_worst(self._rates, input_tokens, output_tokens, hour=hour)
+        return self._with_time(scaled, seconds)
 
     @property
     def _rates(self) -> Rates:
         price = self.price
         read, write = price.cache_read_nanousd_per_mtok, price.cache_write_nanousd_per_mtok
         base = price.input_nanousd_per_mtok
+        written = base if write is None else write
         return Rates(
             above=0,
             input=base,
             output=price.output_nanousd_per_mtok,
             cache_read=base if read is None else read,
-            cache_write=base if write is None else write,
+            cache_write=written,
+            cache_write_1h=written,
         )
 
     def _with_time(self, scaled: int, seconds: float) -> int:

@@ -69,20 +69,28 @@ class ListedPricer:
         step = next(rate for rate in rates if counts.input > rate.above or rate.above == 0)
         return half_even(scaled_cost(step, counts), MTOK)
 
-    def worst_cost(self, input_tokens: int, output_tokens: int, seconds: float = 0.0) -> int:  # noqa: ARG002
+    def worst_cost(
+        self,
+        input_tokens: int,
+        output_tokens: int,
+        seconds: float = 0.0,  # noqa: ARG002 - the protocol's
+        *,
+        hour: bool = True,
+    ) -> int:
         """See `Pricer.worst_cost`."""
         at = self._now()
         rates = self._at(at).rates
         reached = [rate for rate in rates if input_tokens > rate.above or rate.above == 0]
         if reached:
-            scaled = max(scaled_worst(rate, input_tokens, output_tokens) for rate in reached)
-            return -(-scaled // MTOK)
+            worst = (scaled_worst(r, input_tokens, output_tokens, hour=hour) for r in reached)
+            return -(-max(worst) // MTOK)
         sent, said = sane(input_tokens), sane(output_tokens)
         shapes = [
-            (read, write, think)
+            (read, write, think, kept)
             for read in (0, sent)
             for write in (0, sent - read)
             for think in (0, said)
+            for kept in ((0, write) if hour else (0,))
         ]
         return max(self._calculated(Counts(sent, said, *shape), at) for shape in shapes)
 
@@ -97,6 +105,7 @@ class ListedPricer:
             output_tokens=counts.output,
             cache_read_tokens=counts.read,
             cache_write_tokens=counts.write,
+            cache_write_1h_tokens=counts.write_1h,
             output_reasoning_tokens=counts.reasoning,
         )
         priced = self._model.calc_price(usage, self._provider, genai_request_timestamp=at)
@@ -128,6 +137,7 @@ def _ready(entry: ModelPrice, source: str) -> _Listed:
         cache_read_nanousd_per_mtok=from_usd(base["cache_read_mtok"]),
         cache_write_nanousd_per_mtok=from_usd(base["cache_write_mtok"]),
         tiered=not exact or len(rates) > 1,
+        cache_write_1h_nanousd_per_mtok=from_usd(base["cache_write_1h_mtok"]),
     )
     return _Listed(price, rates if exact else ())
 
@@ -143,11 +153,13 @@ def _step(prices: Mapping[str, object], start: int) -> Rates | None:
 def _figures(prices: Mapping[str, object], start: int) -> dict[str, Decimal]:
     """Dollars per million tokens above ``start`` tokens, in the order of `Rates`."""
     sent = _figure(prices.get("input_mtok"), start, Decimal(0))
+    written = _figure(prices.get("cache_write_mtok"), start, sent)
     return {
         "input_mtok": sent,
         "output_mtok": _figure(prices.get("output_mtok"), start, Decimal(0)),
         "cache_read_mtok": _figure(prices.get("cache_read_mtok"), start, sent),
-        "cache_write_mtok": _figure(prices.get("cache_write_mtok"), start, sent),
+        "cache_write_mtok": written,
+        "cache_write_1h_mtok": _figure(prices.get("cache_write_1h_mtok"), start, written),
     }
 
 

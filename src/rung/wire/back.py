@@ -8,6 +8,7 @@ hostile until read: readers return or raise WireError or UpstreamFaultError, not
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any, Protocol
 
 from rung.core.growth import Delta
@@ -31,6 +32,9 @@ class Outgoing:
     """One call, to be written in a provider's dialect for a request that came in another.
 
     ``logprobs`` asks for the log-probabilities of tokens, where the dialect and the model have any.
+    ``appended`` is how many of the messages come after the caller's own. ``caches``: the provider
+    is to keep the prompt where it has to be told to; ``conversation`` is rung's name for what the
+    request goes on with, empty where it is none.
     """
 
     model: str
@@ -43,7 +47,17 @@ class Outgoing:
     effort: str | None = None
     stream: bool = False
     logprobs: bool = False
+    appended: int = 0
+    caches: bool = False
+    conversation: str = ""
     quirks: Quirks = field(default_factory=Quirks)
+
+    @property
+    def cache_key(self) -> str:
+        """A name for the conversation that says nothing of it; empty where no server asks."""
+        if not (self.caches and self.quirks.cache_key and self.conversation):
+            return ""
+        return blake2b(self.conversation.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

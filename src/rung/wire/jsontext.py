@@ -116,14 +116,17 @@ def exchanged(value: bytes, path: Path, by: bytes) -> bytes:
         return by
     pieces: list[bytes] = []
     position = 0
-    for start, end in _inside(value, path[0]):
+    for start, end in inside(value, path[0]):
         pieces += (value[position:start], exchanged(value[start:end], path[1:], by))
         position = end
     return b"".join((*pieces, value[position:]))
 
 
-def _inside(value: bytes, name: str | None) -> list[tuple[int, int]]:
-    """Where the field of that name lies, or where all items do."""
+def inside(value: bytes, name: str | None) -> list[tuple[int, int]]:
+    """Where the field of that name lies in an object, or where all items of an array do.
+
+    Nothing where there is none. Raises JsonError where keys repeat.
+    """
     kind = value.lstrip(b" \t\r\n")[:1]
     if name is not None:
         found = locate(value).get(name) if kind == b"{" else None

@@ -33,6 +33,9 @@ class Quirks:
     set none. ``unsigned_calls`` are the fields that mark a call in the history as another model's,
     for models that otherwise want their own signature on it. ``unshown_thought`` stands for the
     thinking behind such a call where it is not there, for models that insist on some.
+    ``least_cached_tokens`` is the shortest prompt that a marker makes the provider keep, ``None``
+    where markers mean nothing; ``cache_key``: the server sends requests of one key to one cache.
+    ``billing_header``: the block that Claude Code begins its prompt with is for this model.
     """
 
     refuses: frozenset[str] = frozenset()
@@ -43,6 +46,9 @@ class Quirks:
     most_output_tokens: int = 8_192
     unsigned_calls: Mapping[str, Any] = field(default_factory=dict)
     unshown_thought: str = ""
+    least_cached_tokens: int | None = None
+    cache_key: bool = False
+    billing_header: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,8 @@ class Family:
     most_output_tokens: int | None = None
     unsigned_calls: Mapping[str, Any] | None = None
     unshown_thought: str | None = None
+    least_cached_tokens: int | None = None
+    billing_header: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +149,12 @@ FAMILIES: tuple[Family, ...] = (
         _claude(r"(?:opus|sonnet)-4[-.][6-8]\b|[a-z]+-[5-9]"),
         most_output_tokens=128_000,
     ),
+    # The shortest prompts that are kept; of others a marker is passed over in silence:
+    # https://platform.claude.com/docs/en/build-with-claude/prompt-caching
+    Family(_claude(r""), least_cached_tokens=1_024, billing_header=True),
+    Family(_claude(r"3[-.]5-haiku|3-haiku"), least_cached_tokens=2_048),
+    Family(_claude(r"(?:opus-4[-.][5-8]|haiku-4[-.]5)\b"), least_cached_tokens=4_096),
+    Family(_claude(r"[a-z]+-[5-9]"), least_cached_tokens=512),
     # Structured outputs begin with the 4.5 generation:
     # https://platform.claude.com/docs/en/build-with-claude/structured-outputs
     Family(_claude(rf"v?[12]\b|instant|3|{_OPUS_OR_SONNET_4_0}"), refuses=frozenset({"schema"})),
@@ -251,5 +265,7 @@ def quirks_of(model: str, server: Quirks) -> Quirks:
                 most_output_tokens=family.most_output_tokens or found.most_output_tokens,
                 unsigned_calls=family.unsigned_calls or found.unsigned_calls,
                 unshown_thought=family.unshown_thought or found.unshown_thought,
+                least_cached_tokens=family.least_cached_tokens or found.least_cached_tokens,
+                billing_header=family.billing_header or found.billing_header,
             )
     return found

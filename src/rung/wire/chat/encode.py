@@ -63,6 +63,8 @@ def encode(sent: Outgoing) -> Encoded:
             told[field] = value
     _add_schema(sent, told, losses)
     _add_tools(sent, told, losses)
+    if sent.cache_key:
+        told["prompt_cache_key"] = sent.cache_key
     if sent.stream:
         told |= {"stream": True, "stream_options": {"include_usage": True}}
     asks = sent.logprobs and "logprobs" not in refuses

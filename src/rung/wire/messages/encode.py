@@ -16,6 +16,7 @@ from rung.wire import ids
 from rung.wire.back import Encoded, Outgoing
 from rung.wire.chat import json as chat_json
 from rung.wire.chat.tools import ANY_OBJECT, FREE_TEXT
+from rung.wire.messages.marking import marked
 from rung.wire.messages.parts import DIALECT
 from rung.wire.messages.turns import conversation, system_blocks
 
@@ -69,7 +70,10 @@ def encode(sent: Outgoing) -> Encoded:
         told["output_config"] = config
     if sent.stream:
         told["stream"] = True
-    return Encoded(chat_json.encode(told), tuple(sorted(losses)))
+    body = chat_json.encode(told)
+    if sent.caches and sent.quirks.least_cached_tokens is not None:
+        body = chat_json.encode(marked(told, sent, body))
+    return Encoded(body, tuple(sorted(losses)))
 
 
 def _sampling(sampling: Sampling, refuses: frozenset[str], losses: set[str]) -> dict[str, Any]:

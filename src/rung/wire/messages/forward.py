@@ -16,6 +16,7 @@ from rung.wire.back import Changes, Encoded
 from rung.wire.chat import json as chat_json
 from rung.wire.jsontext import Field, locate, splice
 from rung.wire.messages.encode import FIELDS, WARMEST, output_format
+from rung.wire.messages.parts import BILLING_HEADER
 from rung.wire.messages.turns import appended
 
 THINKING: Mapping[str, str] = {
@@ -27,12 +28,18 @@ THINKING: Mapping[str, str] = {
 
 _CONFIG = (("effort", "effort"), ("schema", "format"))
 _FORGETS_THINKING = "clear_thinking_"
+_HEAD_BYTES = 400
+"""Where in a prompt its first block begins to be read."""
 
 Edits = dict[str, bytes | None]
 
 
 class _Typed(msgspec.Struct):
     type: Any = None
+
+
+class _Text(msgspec.Struct):
+    text: Any = None
 
 
 class _Turn(msgspec.Struct):
@@ -42,6 +49,7 @@ class _Turn(msgspec.Struct):
 _TYPED = msgspec.json.Decoder(_Typed)
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
+_TEXT = msgspec.json.Decoder(_Text)
 _TURN = msgspec.json.Decoder(_Turn)
 _THOUGHTS = frozenset({"thinking", "redacted_thinking"})
 
@@ -65,6 +73,8 @@ def forward(body: bytes, changes: Changes) -> Encoded:
     edits |= _config(found, changes, losses)
     edits |= _without_sampling(found, edits, refuses, losses)
     edits |= _unforced(found, refuses, losses)
+    if "system" in found and not changes.quirks.billing_header:
+        edits |= _without_billing_header(found["system"].value)
     if changes.appended:
         edits["messages"] = _longer(found["messages"].value, changes.appended, losses)
     return Encoded(splice(body, edits, found), tuple(sorted(losses)))
@@ -179,6 +189,26 @@ def _unforced(found: Mapping[str, Field], refuses: frozenset[str], losses: set[s
     choice = _object(found, "tool_choice")
     choice.pop("name", None)
     return {"tool_choice": chat_json.encode(choice | {"type": "auto"})}
+
+
+def _without_billing_header(system: bytes) -> Edits:
+    """``system`` without Claude Code's first block, which changes with every build of it.
+
+    Servers that keep the prompts they read would have to read all of it anew.
+    """
+    if BILLING_HEADER.encode() not in system[:_HEAD_BYTES]:
+        return {}
+    try:
+        blocks = [bytes(raw) for raw in _RAWS.decode(system)]
+        first = _TEXT.decode(blocks[0]).text if blocks else None
+    except (msgspec.DecodeError, RecursionError):
+        return {}
+    if not isinstance(first, str) or not first.startswith(BILLING_HEADER):
+        return {}
+    if len(blocks) == 1:
+        return {"system": None}
+    behind = system.index(blocks[0]) + len(blocks[0])
+    return {"system": b"[" + system[system.index(blocks[1], behind) :]}
 
 
 def _object(found: Mapping[str, Field], name: str) -> dict[str, Any]:

@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from rung.core.types import Usage, UsageSource
-from rung.wire.counts import count
+from rung.wire.counts import count, detail
 
 _READ = "cache_read_input_tokens"
 _WRITTEN = "cache_creation_input_tokens"
+_BY_AGE = "cache_creation"
+_FIVE_MINUTES = "ephemeral_5m_input_tokens"
+_HOUR = "ephemeral_1h_input_tokens"
 
 
 def usage_of(told: Any, *, wrote: bool) -> Usage:
@@ -40,6 +43,7 @@ def usage_of(told: Any, *, wrote: bool) -> Usage:
         cache_write_tokens=created,
         reasoning_tokens=min(thought or 0, output),
         source=UsageSource.PROVIDER,
+        cache_write_1h_tokens=min(detail(told.get(_BY_AGE), _HOUR), created),
     )
 
 
@@ -63,6 +67,8 @@ def usage_object(usage: Usage) -> dict[str, Any]:
         _READ: usage.cache_read_tokens,
         "output_tokens": usage.output_tokens,
     }
+    if hour := usage.cache_write_1h_tokens:
+        told[_BY_AGE] = {_FIVE_MINUTES: usage.cache_write_tokens - hour, _HOUR: hour}
     if usage.reasoning_tokens:
         told["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
     return told

@@ -41,6 +41,8 @@ def encode(sent: Outgoing) -> Encoded:
             told[field] = value
     if sent.tools:
         told |= _tools(sent, losses)
+    if sent.cache_key:
+        told["prompt_cache_key"] = sent.cache_key
     if sent.stream:
         told["stream"] = True
     asks = sent.logprobs and "logprobs" not in sent.quirks.refuses
