@@ -1,4 +1,4 @@
-"""`rung route`: where requests would start, before any of them is sent."""
+"""`rung route`: where requests would start, before any of them is sent, and what is learned."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rung.cli.exhibits import request_of
+from rung.cli.exhibits import heard, request_of
 from rung.cli.output import console, one_line, print_json, table
+from rung.cli.route_train import off, show, train
 from rung.cli.settings import ConfigPath, Json, load
 from rung.core.errors import RequestError
 from rung.deciding import Decision, decider
+
+__all__ = ["off", "show", "test", "train"]
 
 LONGEST_FILE = 64 * 1024 * 1024
 EXPECTED = ("entry", "category", "difficulty", "rule")
@@ -42,15 +45,16 @@ def test(  # it is a command and no test, whose defaults pytest would not fill
 ) -> None:
     """Show where each request of a file would start, by the rules in force; nothing is called.
 
-    Each line is JSON: a body of any dialect, or `{"prompt": "..."}`; with `"expect": {"entry":
-    "local"}` beside it, also whether it went as expected (`entry`, `category`, `difficulty`,
-    `rule`). The exit status is 1 where one did not.
+    Each line is JSON: a body of any dialect, alone or as `"body"`, or `{"prompt": "..."}`. With
+    `"expect": {"entry": "local"}` beside it, also whether it went as expected (`entry`, `category`,
+    `difficulty`, `rule`): the exit status is 1 where one did not. `"headers": {"x-rung-lane":
+    "batch"}` beside it come with the request.
 
     Args:
         file: The requests, one a line.
     """
-    decide = decider(load(path, parts=False))
-    tried = [_tried(number, line, decide.of) for number, line in _lines(file)]
+    with decider(load(path, parts=False)) as decide:
+        tried = [_tried(number, line, decide.of) for number, line in _lines(file)]
     missed = [each for each in tried if each.missed]
     if json:
         print_json([_told(each) for each in tried])
@@ -84,7 +88,22 @@ def _tried(number: int, line: str, decide: Any) -> Tried:
     if unknown:
         said = f"line {number} expects {', '.join(sorted(unknown))}."
         raise RequestError(said, fix=f"expect any of {', '.join(EXPECTED)}")
-    return Tried(number, decide(request_of(given, f"line {number}")), expected)
+    body = given.get("body")
+    came = heard(tuple(f"{name}: {value}" for name, value in _headers(given, number).items()))
+    return Tried(
+        number,
+        decide(request_of(body if isinstance(body, dict) else given, f"line {number}", came)),
+        expected,
+    )
+
+
+def _headers(given: dict[str, Any], number: int) -> dict[str, Any]:
+    """What comes beside the request of a line, taken out of it."""
+    headers = given.pop("headers", {})
+    if not isinstance(headers, dict):
+        fix = '"headers": {"x-rung-lane": "batch"}'
+        raise RequestError(f"line {number}: its headers are no JSON object.", fix=fix)
+    return headers
 
 
 def _told(each: Tried) -> dict[str, Any]:
