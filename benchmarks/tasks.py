@@ -1,10 +1,13 @@
 """Does rung see what a request asks for, and what does looking cost?
 
-Three sets of labelled requests (tests/support/task_prompts.py) are recognised: accuracy with its
-interval, a confusion table for those that were held out, and accuracy by stated confidence. Then
-the time of one look, by the size of the request. Nothing leaves the machine.
+Labelled requests (tests/support/task_prompts.py, article_prompts.py) are recognised: accuracy with
+its interval, confusion tables, where the preset `articles` would start them, and accuracy by stated
+confidence. Then the time of one look, by the size of the request. Nothing leaves the machine.
 
-    python benchmarks/tasks.py [--json]
+    python benchmarks/tasks.py [--json] [--prompts FILE]
+
+`--prompts` tries a file of `{"prompt": "...", "expect": {"entry": "local", "category": "chat"}}`,
+one a line, as `rung route test` does, and prints its tables.
 """
 
 from __future__ import annotations
@@ -20,13 +23,15 @@ from time import perf_counter
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from rung.cli.exhibits import request_of
 from rung.core.parts import Message, Role, Text, Tool
 from rung.core.stats import rate
 from rung.core.tasks import Category, Task, task
 from rung.core.types import Request
+from support.article_prompts import OTHERS, SURE
 from support.task_prompts import DEVELOPMENT, HELD_OUT, STORY, UNSEEN, Prompt
 
-SETS = {"development": DEVELOPMENT, "held out": HELD_OUT, "unseen": UNSEEN}
+SETS = {"development": DEVELOPMENT, "held out": HELD_OUT, "other words": UNSEEN}
 BANDS = ((0.0, 0.3), (0.3, 0.5), (0.5, 0.7), (0.7, 0.9), (0.9, 1.01))
 TO_LOCAL = frozenset({Category.DOCUMENTATION, Category.FORMATTING})
 ROUNDS, CALLS = 9, 200
@@ -64,6 +69,45 @@ def by_confidence(found: Looked) -> dict[str, dict[str, float]]:
         for low, high in BANDS
         if (inside := [each for each in found if low <= each[1].confidence < high])
     }
+
+
+ENTRIES = ("local", "workhorse", "cheap")
+
+
+def entry(category: str, difficulty: str) -> str:
+    """Where the preset `articles` starts such work."""
+    if difficulty == "simple" or category in TO_LOCAL:
+        return "local"
+    return "workhorse" if category == Category.CODING else "cheap"
+
+
+def entries(pairs: Sequence[tuple[str, Task]]) -> dict[str, object]:
+    """By the tier that is right, where the preset starts."""
+    took = Counter((right, entry(seen.category, seen.difficulty)) for right, seen in pairs)
+    hits = sum(took[each, each] for each in ENTRIES)
+    share = rate(hits, len(pairs))
+    told = {
+        "right": hits,
+        "of": len(pairs),
+        "low": round(share.low, 3),
+        "high": round(share.high, 3),
+    }
+    rows = {each: {other: took[each, other] for other in ENTRIES} for each in ENTRIES}
+    return {**told, **rows}
+
+
+def of_file(file: Path) -> dict[str, object]:
+    """The tables of a file of requests with what is expected of them."""
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line]
+    tried = [(line.pop("expect"), task(request_of(line, "a line"))) for line in lines]
+    found: dict[str, object] = {}
+    for name in ("category", "difficulty"):
+        pairs = [(want[name], str(getattr(seen, name))) for want, seen in tried if name in want]
+        hits = sum(want == got for want, got in pairs)
+        misses = Counter(f"{want} -> {got}" for want, got in pairs if want != got)
+        found[name] = {"right": hits, "of": len(pairs), "misses": dict(misses.most_common())}
+    started = [(want["entry"], seen) for want, seen in tried if want.get("entry") in ENTRIES]
+    return {**found, "entry": entries(started)}
 
 
 def wrongly_local(found: Looked, least: float) -> dict[str, int]:
@@ -127,17 +171,23 @@ def microseconds(request: Request) -> dict[str, float]:
 
 def figures() -> dict[str, object]:
     found = {name: looked(prompts) for name, prompts in SETS.items()}
-    blind = found["held out"] + found["unseen"]
+    tried = found["held out"] + found["other words"]
+    started = {
+        name: [(entry(prompt.category, prompt.difficulty), seen) for prompt, seen in each]
+        for name, each in found.items()
+    }
+    started["sixty"] = [(right, task(asked(text))) for right, text in (*SURE, *OTHERS)]
     return {
         "category": {name: accuracy(each) for name, each in found.items()},
         "difficulty": {name: accuracy(each, of="difficulty") for name, each in found.items()},
+        "entry": {name: entries(each) for name, each in started.items()},
         "confusion": {
             "held out": confusion(found["held out"]),
-            "unseen": confusion(found["unseen"]),
+            "other words": confusion(found["other words"]),
         },
-        "by_confidence": by_confidence(blind),
+        "by_confidence": by_confidence(tried),
         "to_local": {
-            f"confidence from {least}": wrongly_local(blind, least) for least in (0.0, 0.3, 0.5)
+            f"confidence from {least}": wrongly_local(tried, least) for least in (0.0, 0.3, 0.5)
         },
         "time": {name: microseconds(request) for name, request in sizes().items()},
     }
@@ -146,7 +196,12 @@ def figures() -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true", help="one document instead of tables")
-    if parser.parse_args().json:
+    parser.add_argument("--prompts", type=Path, metavar="FILE", help="try these, one a line")
+    given = parser.parse_args()
+    if given.prompts is not None:
+        print(json.dumps(of_file(given.prompts), indent=2))
+        return
+    if given.json:
         print(json.dumps(figures(), indent=2))
         return
     for part, values in figures().items():

@@ -1,10 +1,11 @@
-"""Languages that people write in: their names and their commonest words."""
+"""Languages people write in: their names, their commonest words, and which one a text is in."""
 
 # ruff: noqa: RUF001 - words of other scripts
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 NAMES: Mapping[str, str] = MappingProxyType(
@@ -96,3 +97,60 @@ COMMON_WORDS: Mapping[str, frozenset[str]] = MappingProxyType(
     {language: frozenset(words.split()) for language, words in _COMMON_WORDS.items()}
 )
 """The commonest words, in lower case, of the languages that share their script with others."""
+
+# ------------------------------------------------------------------ guessing
+
+_OTHER = re.compile("[\u0370-\uffff]")
+_SCRIPTS = (
+    ("el", "\u0370", "\u03ff"),
+    ("ru", "\u0400", "\u04ff"),
+    ("he", "\u0590", "\u05ff"),
+    ("ar", "\u0600", "\u06ff"),
+    ("hi", "\u0900", "\u097f"),
+    ("th", "\u0e00", "\u0e7f"),
+    ("ja", "\u3040", "\u30ff"),
+    ("zh", "\u3400", "\u9fff"),
+    ("ko", "\uac00", "\ud7af"),
+)
+_READ_WORDS = 60
+
+
+def _speakers() -> Mapping[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for language, words in COMMON_WORDS.items():
+        for word in words:
+            found[word] = (*found.get(word, ()), language)
+    return found
+
+
+_SPEAKERS = _speakers()
+
+
+def spoken(asked: str, words: Sequence[str], votes: Mapping[str, float]) -> str | None:
+    """The ISO 639-1 code of what ``asked`` is written in, a cheap guess.
+
+    ``words`` are its words in lower case, ``votes`` what is known besides, by language.
+    """
+    letters = [] if asked.isascii() else _OTHER.findall(asked)
+    if len(letters) >= 3:
+        return _by_script(letters)
+    votes = dict(votes)
+    for word in words[:_READ_WORDS]:
+        for language in _SPEAKERS.get(word, ()):
+            votes[language] = votes.get(language, 0.0) + 1.0
+    if not votes:
+        return None
+    best = max(votes, key=votes.__getitem__)
+    rivals = [vote for language, vote in votes.items() if language != best]
+    return best if votes[best] > max(rivals, default=0.0) else None
+
+
+def _by_script(letters: list[str]) -> str | None:
+    counts = {
+        language: sum(low <= letter <= high for letter in letters)
+        for language, low, high in _SCRIPTS
+    }
+    if counts["ja"] * 5 > counts["zh"] and counts["ja"]:
+        return "ja"
+    best = max(counts, key=counts.__getitem__)
+    return best if counts[best] else None

@@ -99,7 +99,19 @@ def _own(message: Message) -> list[str]:
     if message.role is not Role.USER:
         return []
     texts = [part.text for part in message.parts[-MOST_PARTS:] if isinstance(part, Text)]
-    return [text for text in texts if not _is_wrapped(text)]
+    return [_behind_wrappers(text) for text in texts if not _is_wrapped(text)]
+
+
+def _behind_wrappers(text: str) -> str:
+    """The text without the wrappers it begins with, however long they are."""
+    for _ in range(MOST_PARTS):
+        opened = _OPENS.match(text)
+        close = f"</{opened[1]}>" if opened else ""
+        end = text.find(close) if close else -1
+        if end == -1:
+            break
+        text = text[end + len(close) :].lstrip()
+    return text
 
 
 def _is_result(message: Message) -> bool:
@@ -186,7 +198,8 @@ _QUOTES = (
 
 def _turn(texts: list[str], *, results: bool, prompt: str) -> Turn:
     material: set[Material] = set()
-    whole = "\n\n".join(_without_tags("\n\n".join(_ends(text)), material) for text in texts)
+    pieces = [_without_tags("\n\n".join(_ends(text)), material) for text in texts]
+    whole = "\n\n".join(text for text, _ in pieces)
     prose = "\n\n".join([_without_fences(piece, material) for piece in _ends(whole)])
     material |= _kinds(prose)
     if "`" in prose:
@@ -198,7 +211,8 @@ def _turn(texts: list[str], *, results: bool, prompt: str) -> Turn:
             material.add(Material.PROSE)
     # A client may quote the whole of what its user said.
     said = bare.strip() or prose.replace('"', " ").strip()
-    return Turn(said, sum(map(len, texts)), frozenset(material), results, prompt)
+    chars = sum(map(len, texts)) - sum(wrapped for _, wrapped in pieces)
+    return Turn(said, max(0, chars), frozenset(material), results, prompt)
 
 
 def _ends(text: str) -> tuple[str, ...]:
@@ -213,14 +227,15 @@ def _ends(text: str) -> tuple[str, ...]:
     return head, tail
 
 
-def _without_tags(text: str, material: set[Material]) -> str:
+def _without_tags(text: str, material: set[Material]) -> tuple[str, int]:
     """The text without what stands in tags: the words of clients, and what users paste in tags.
 
-    A client's tag that does not end takes the rest with it.
+    A client's tag that does not end takes the rest with it. Also how many characters were a
+    client's.
     """
     opened = _TAG.search(text) if "<" in text else None
     kept: list[str] = []
-    place = looks = 0
+    place = looks = wrapped = 0
     while opened is not None and looks < MOST_PASTED:
         looks += 1
         name, start = opened[1], opened.end()
@@ -230,8 +245,9 @@ def _without_tags(text: str, material: set[Material]) -> str:
             if name not in WRAPPERS:
                 material.add(Material.PROSE)
             start = place = end + len(name) + 3 if end != -1 else len(text)
+            wrapped += (place - opened.start()) if name in WRAPPERS else 0
         opened = _TAG.search(text, start)
-    return " ".join((*kept, text[place:])) if kept else text
+    return (" ".join((*kept, text[place:])) if kept else text), wrapped
 
 
 def _without_fences(text: str, material: set[Material]) -> str:
