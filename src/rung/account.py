@@ -13,7 +13,7 @@ from rung.core.money import exact
 from rung.core.outcome import Outcome
 from rung.core.parts import ToolCall
 from rung.core.plan import Plan, Step
-from rung.core.types import Attempt, EndedBy, Kind, Usage
+from rung.core.types import Attempt, EndedBy, Fault, Kind, Usage
 from rung.core.verdicts import Check, Status, Verdict, Weight
 from rung.ledger import StoredOutcome
 
@@ -83,6 +83,8 @@ def _told(ended: Outcome | StoredOutcome, attempts: Sequence[Attempt]) -> dict[s
         "dialect": ended.request.dialect,
         "resend_of": ended.request.resend_of,
         "audit_of": ended.request.audit_of,
+        "cached_of": _cached_of(ended),
+        "private": _private(ended),
         "ladder": ended.plan.ladder,
         "tier": None if ended.served is None else attempts[ended.served].tier,
         "verified": ended.verified,
@@ -99,6 +101,16 @@ def _told(ended: Outcome | StoredOutcome, attempts: Sequence[Attempt]) -> dict[s
         "ungated": ended.ungated,
         "attempts": [attempt_json(attempt) for attempt in attempts],
     }
+
+
+def _private(ended: Outcome | StoredOutcome) -> str | None:
+    """Why nothing of it might leave this machine."""
+    return (ended.plan.private or None) if isinstance(ended, Outcome) else ended.request.private
+
+
+def _cached_of(ended: Outcome | StoredOutcome) -> str | None:
+    """The request whose answer this one was served again."""
+    return ended.cached_of if isinstance(ended, Outcome) else ended.request.cached_of
 
 
 def _confidence(
@@ -140,6 +152,7 @@ def attempt_json(attempt: Attempt) -> dict[str, Any]:
         "kind": attempt.kind.value,
         "seconds": round(attempt.seconds, 6),
         "load_seconds": round(attempt.load_seconds, 6),
+        "queued_seconds": round(attempt.queued_seconds, 6),
         "first_token_seconds": attempt.first_token_seconds,
         "cost_nanousd": attempt.cost_nanousd,
         "price": None if attempt.price is None else attempt.price.source,
@@ -153,6 +166,8 @@ def attempt_json(attempt: Attempt) -> dict[str, Any]:
         else {"fault": failure.fault.value, "message": failure.message, "status": failure.status},
         "ended_by": attempt.ended_by.value,
         "phase": attempt.phase.value,
+        "local": attempt.local,
+        "beside": attempt.beside,
         "verdicts": [verdict_json(verdict) for verdict in attempt.verdicts],
         "losses": list(attempt.losses),
     }
@@ -181,6 +196,7 @@ def usage_json(usage: Usage) -> dict[str, Any]:
         "output_tokens": usage.output_tokens,
         "cache_read_tokens": usage.cache_read_tokens,
         "cache_write_tokens": usage.cache_write_tokens,
+        "cache_write_1h_tokens": usage.cache_write_1h_tokens,
         "reasoning_tokens": usage.reasoning_tokens,
         "source": usage.source.value,
     }
@@ -219,6 +235,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
                 "checks": [c.name for c in s.checks],
                 "samples": s.samples,
                 "vote": asdict(s.vote) if votes(s) else None,
+                "expected": None if s.expected is None else asdict(s.expected),
             }
             for s in plan.steps
         ],
@@ -255,14 +272,30 @@ def _excluded(plan: Plan) -> list[dict[str, str]]:
 def reasons(stored: StoredOutcome) -> Iterator[str]:
     """One sentence an attempt: why what came next came next; one where nothing was called."""
     history = stored.history
+    if stored.request.cached_of is not None:
+        of = f"{stored.request.cached_of}, where {history[0].tier} gave the answer"
+        yield f"Nothing was called: answered from the cache of {of}."
+        return
     if not history:
         yield f"Nothing was called: {_end(stored)}."
     for place, attempt in enumerate(history):
+        if attempt.beside and place + 1 < len(history):
+            yield _beside(attempt, history[place + 1])
+            continue
         why = _fault(stored, place)
         if place + 1 < len(history):
             yield f"{why}, so {_next(attempt, history[place + 1])}."
         else:
             yield f"{why}: {_end(stored)}."
+
+
+def _beside(attempt: Attempt, first: Attempt) -> str:
+    """Of a call that was made beside a silent one, and not gone on with."""
+    failure = attempt.failure
+    if failure is None or failure.fault is Fault.CANCELLED:
+        return f"{first.tier} kept silent, so it was asked too; {first.tier} answered first."
+    fault = failure.fault.value.replace("_", " ")
+    return f"{first.tier} kept silent, so it was asked too, and gave no answer ({fault})."
 
 
 def _fault(stored: StoredOutcome, place: int) -> str:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, cast
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
 
+from rung.assemble import gates_of, guides_of, pace_of, ways_of
 from rung.config import Config
-from rung.core.features import features
-from rung.core.plan import Plan, Route, Terms
+from rung.core.errors import LedgerError
+from rung.core.plan import Plan, Route
 from rung.core.tasks import Task, task
 from rung.core.types import Request
-from rung.fittings import embeddings_policy, policy_of, rules_of
-from rung.routing import Router, planned
-from rung.runner import Tier
-from rung.ways import Ways
+from rung.ledger import Ledger
+from rung.planning import Planner, as_it_is
+from rung.pricing import PriceBook
+from rung.replies import why_not
+from rung.workshop import Workshop
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +28,12 @@ class Decision:
 
     request: Request
     made: Plan
-    route: Route
     task: Task
+
+    @property
+    def route(self) -> Route:
+        """Where it starts, and why."""
+        return self.made.route
 
     @property
     def entry(self) -> str | None:
@@ -33,6 +42,7 @@ class Decision:
 
     def told(self) -> dict[str, Any]:
         """As JSON."""
+        expected = {step.tier: step.expected for step in self.made.steps if step.expected}
         return {
             "entry": self.entry,
             "ladder": self.made.ladder,
@@ -41,38 +51,53 @@ class Decision:
             "category": self.task.category.value,
             "difficulty": self.task.difficulty.value,
             "because": list(self.task.why),
+            "because_difficulty": list(self.task.why_difficulty),
+            "why": self.route.why,
             "lane": self.request.directions.lane.value,
+            "private": self.made.private or None,
+            "conversation": self.request.conversation or None,
+            "not_cached": why_not(self.request) or None,
+            "expected": {
+                tier: {
+                    "first_token_seconds": round(each.first_token_seconds, 3),
+                    "seconds": round(each.seconds, 3),
+                }
+                for tier, each in expected.items()
+            },
             "excluded": [{"tier": each.tier, "why": each.why} for each in self.made.excluded],
         }
 
 
-def decider(config: Config) -> Decider:
-    """What decides by this configuration. Needs no key and calls nothing."""
-    file = config.file
-    policies = {name: policy_of(name, table, config) for name, table in file.ladders.items()}
-    # Ways asks of a tier only whether there is one of that name.
-    tiers = cast("Mapping[str, Tier]", file.tiers)
-    ways = Ways(tiers, policies, config.default_ladder, embeddings_policy(config))
-    return Decider(ways, Router(rules_of(config), policies))
+@contextmanager
+def decider(config: Config) -> Iterator[Decider]:
+    """What decides by this configuration and by what its ledger has taught, if there is one."""
+    workshop = Workshop(config)
+    ways = ways_of(config, workshop, PriceBook(now=lambda: datetime.now(UTC)))
+    ledger = None
+    with suppress(LedgerError):
+        ledger = Ledger.open(config.ledger, create=False)
+    guides = guides_of(ledger, ways, workshop, pace_of(ways, workshop, ledger))
+    try:
+        for each in guides.refreshing:
+            with suppress(LedgerError):
+                each.refresh()
+        # What answers have to pass plays no part in where a request starts.
+        gates = replace(gates_of(config, workshop), configured={}, by_ladder={})
+        yield Decider(Planner(ways, gates, guides, (), as_it_is, lambda: True))
+    finally:
+        if ledger is not None:
+            ledger.close()
 
 
 @dataclass(frozen=True, slots=True)
 class Decider:
-    """Plans requests as the gateway would, but for prices, checks and what was learnt."""
+    """Plans requests as the gateway would."""
 
-    ways: Ways
-    router: Router
+    planner: Planner
 
     def of(self, request: Request) -> Decision:
         """The decision. Raises RequestError for a ladder or tier that is none."""
-        policy, pinned = self.ways.of(request)
-        seen = features(request)
-        routed = self.router.of(request, seen, policy)
-        terms = Terms(
-            pinned=pinned,
-            route=routed.route,
-            worst_costs=dict.fromkeys((rung.tier for rung in routed.policy.rungs), 0),
-            stream=request.stream,
-        )
-        made = planned(seen, routed.policy, terms)
-        return Decision(request, made, routed.route, task(request))
+        request = self.planner.entered(request)
+        asyncio.run(self.planner.guides.conversations.recall(request))
+        drafted = self.planner.draft(request)
+        return Decision(drafted.request, drafted.plan, task(request))

@@ -8,13 +8,13 @@ the ledger as soon as they are there.
 from __future__ import annotations
 
 import threading
-import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from rung.core.calibration import Calibration
+from rung.core.draws import draw
 from rung.core.mending import Tries, Way, carrying_pays, lessons, repairs_pay
 from rung.core.plan import Plan, Policy, Rung
 from rung.core.types import History
@@ -82,7 +82,7 @@ class Experience:
         auto = self._autos.get(policy.ladder)
         if not auto and not self._calibrations:
             return policy
-        against, carried = _explores(seed, "repair", EXPLORED), self._carries(policy, seed)
+        against, carried = draw("repair", seed) < EXPLORED, self._carries(policy, seed)
         key = (policy.ladder, against, carried)
         # Another thread puts a new table in its place as soon as more is known: what was made by
         # what was known before then stays in the old one.
@@ -150,8 +150,8 @@ class Experience:
             plain = _sum(plain, self.tries(policy.ladder, rung.tier, Way.PLAIN))
         pays = carrying_pays(carried, plain)
         if pays is None:
-            return _explores(seed, "carry", UNDECIDED)
-        return pays is not _explores(seed, "carry", EXPLORED)
+            return draw("carry", seed) < UNDECIDED
+        return pays is not (draw("carry", seed) < EXPLORED)
 
     def _adjusted(self, policy: Policy, auto: Auto, against: bool, carried: bool) -> Policy:
         rungs = tuple(self._rung(policy, auto, rung, against, carried) for rung in policy.rungs)
@@ -178,8 +178,3 @@ def _sum(one: Tries, other: Tries) -> Tries:
         one.cost_nanousd + other.cost_nanousd,
         one.seconds + other.seconds,
     )
-
-
-def _explores(seed: int, what: str, share: float) -> bool:
-    """A request's own draw, the same whenever it is asked."""
-    return zlib.crc32(f"{what}/{seed}".encode()) / 2**32 < share

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-import zlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -17,45 +16,34 @@ from typing import Protocol
 
 from rung.core.engine import Accept, Exhausted
 from rung.core.errors import LedgerError, RequestError
-from rung.core.features import Features, features
+from rung.core.features import features
 from rung.core.growth import Delta
+from rung.core.guidance import Kept
 from rung.core.outcome import Outcome
-from rung.core.plan import OnExhausted, Plan, Policy, StreamMode, Terms, stream_mode, tighter
+from rung.core.plan import OnExhausted, Plan
 from rung.core.types import (
-    MOST_CHOICES,
     Attempt,
     EndedBy,
     History,
     Kind,
-    Need,
     Request,
     Usage,
 )
-from rung.core.vote import AGREEMENT
-from rung.delivery import Sink
+from rung.delivery import Informed, Sink
 from rung.desk import Desk
-from rung.experience import Experience
 from rung.gates import Gates
+from rung.guides import Answers
 from rung.memory import BrokenStreams, RetryBudget
+from rung.orders import Clock, Order, Pricer
+from rung.planning import Guides, Planner, Refreshing, as_it_is
+from rung.projects import ClientKeys
 from rung.providers.base import CallError, Counting
-from rung.routing import NO_RULES, Router, planned
-from rung.runner import Clock, Order, Pricer, Run
+from rung.runner import Run
 from rung.verifiers.base import Verifier
 from rung.ways import LADDER_PREFIX, TIER_PREFIX, Ways
 
-FEEDBACK_TOKENS = 2048
-"""The most that a repair's account of what was wrong adds to its prompt."""
-
 REFRESH_PATIENCE_SECONDS = 0.1
 """How long a request waits for what is read anew before it is planned."""
-
-UNBOUNDED_OUTPUT_TOKENS = 4096
-"""What an answer may cost is bounded by this many tokens when the caller sets no limit."""
-
-
-def as_it_is(verifier: Verifier) -> Verifier:
-    """For faces whose callers bring no check that needs anything."""
-    return verifier
 
 
 class Book(Protocol):
@@ -82,6 +70,7 @@ class Baselines(Protocol):
 class Parts:
     """All that requests need, put together once.
 
+    ``client_keys`` say of which project a client is.
     ``equipped`` gives a check that a caller brought what it needs to run. ``after`` is told of each
     outcome, with those checks, once it is booked; it returns at once and does not raise.
     """
@@ -92,18 +81,23 @@ class Parts:
     book: Book | None
     desk: Desk | None = None
     equipped: Callable[[Verifier], Verifier] = as_it_is
-    router: Router = NO_RULES
+    guides: Guides = field(default_factory=Guides)
+    answers: Answers = field(default_factory=Answers)
+    client_keys: ClientKeys = field(default_factory=ClientKeys)
     secrets: tuple[str, ...] = ()
-    experience: Experience = field(default_factory=lambda: Experience({}))
     after: Callable[[Outcome, tuple[Verifier, ...]], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """An outcome with the stream of its served attempt, where that was held back until now."""
+    """An outcome with the stream of its served attempt, where that was held back until now.
+
+    ``usage`` is what the caller is told where the answer is another request's.
+    """
 
     outcome: Outcome
     held: tuple[Delta, ...] = ()
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,39 +124,21 @@ class Intake:
         self._clock = clock
         self._wall = wall
         self._retries = RetryBudget()
+        self._planner = Planner(
+            parts.ways,
+            parts.gates,
+            parts.guides,
+            parts.secrets,
+            parts.equipped,
+            self._retries.earn,
+        )
         self._broken = BrokenStreams(wall)
         self._last_words: set[asyncio.Future[None]] = set()
 
     def order(self, request: Request, extra: tuple[Verifier, ...] = ()) -> Order:
         """Plan a request, calling nothing. Raises RequestError for what cannot be served."""
         _check(request)
-        policy, pinned = self.parts.ways.of(request)
-        seed = zlib.crc32(request.id.encode())
-        seen = features(request)
-        routed = self.parts.router.of(request, seen, policy)
-        policy = self.parts.experience.of(routed.policy, seed)
-        brought = tuple(self.parts.equipped(each) for each in extra)
-        listed = self.parts.gates.of(request, policy.ladder, brought, routed.verify)
-        passing = request.stream and stream_mode(policy, seen.needs) is StreamMode.PASS
-        costs, drafts = self._worst_costs(seen, policy, request)
-        terms = Terms(
-            checks=listed.checks(watching=passing),
-            worst_costs=costs,
-            worst_drafts=drafts,
-            stream=request.stream,
-            may_retry=self._retries.earn(),
-            pinned=pinned,
-            route=routed.route,
-            deadline_seconds=tighter(request.directions.deadline_seconds, routed.deadline_seconds),
-            cost_cap_nanousd=request.directions.max_cost_nanousd,
-            seed=seed,
-        )
-        made = planned(seen, policy, terms)
-        if not made.steps:
-            raise RequestError(_nowhere(made), code="no_tier_fits")
-        checks = {**listed.verifiers, AGREEMENT: self.parts.gates.agreement}
-        tiers, secrets = self.parts.ways.tiers, self.parts.secrets
-        return Order(request, made, seen.input_tokens, tiers, checks, secrets)
+        return self._planner.order(self._planner.entered(request), extra)
 
     async def answer(
         self, request: Request, *, extra: tuple[Verifier, ...] = (), sink: Sink | None = None
@@ -172,19 +148,19 @@ class Intake:
             if broken.best is not None:
                 return Served(await self._answered(broken, told=True))
             request = replace(request, resend_of=broken.request.resend_of or broken.request.id)
-        await self._up_to_date()
-        order = self.order(request, extra)
-        started = self._wall()
-        at = datetime.fromtimestamp(started, UTC)
-        run = Run(order, at, self._clock, self.new_id, sink)
-        try:
-            await run.finish()
-        except BaseException:
-            # The caller left, or a bug: either way what was spent belongs on the bill.
-            await self._book_anyway(self._outcome(run, started))
-            raise
-        outcome = self._outcome(run, started)
-        await self._book(outcome)
+        _check(request)
+        request = self._planner.entered(request)
+        await self._up_to_date(request)
+        order = self._planner.order(request, extra)
+        key = self.parts.answers.key(order, extra)
+        kept = None if key is None else await self.parts.answers.get(key, order)
+        if isinstance(sink, Informed):
+            sink.planned(order.plan)
+        if kept is not None:
+            return Served(await self._again(order, kept), usage=kept.usage)
+        run, outcome = await self._run(order, sink)
+        if key is not None:
+            self.parts.answers.put(key, outcome)
         if self.parts.after is not None:
             self.parts.after(outcome, extra)
         if outcome.inbox:
@@ -193,38 +169,62 @@ class Intake:
         held = run.held.get(served.id, []) if served is not None else []
         return Served(outcome, tuple(held))
 
+    async def _run(self, order: Order, sink: Sink | None) -> tuple[Run, Outcome]:
+        """Do what was ordered, and book it."""
+        started = self._wall()
+        run = Run(order, datetime.fromtimestamp(started, UTC), self._clock, self.new_id, sink)
+        try:
+            await run.finish()
+        except BaseException:
+            # The caller left, or a bug: either way what was spent belongs on the bill.
+            await self._book_anyway(self._outcome(run, started))
+            raise
+        outcome = self._outcome(run, started)
+        await self._book(outcome)
+        return run, outcome
+
+    async def _again(self, order: Order, kept: Kept) -> Outcome:
+        """An outcome that is another one's answer, served once more for nothing."""
+        started, attempt = self._wall(), kept.attempt(self.new_id())
+        at = datetime.fromtimestamp(started, UTC)
+        outcome = Outcome(
+            request=order.request,
+            plan=order.plan,
+            attempts=(attempt,),
+            decision=Accept(0, verified=True),
+            served=0,
+            verified=True,
+            started_unix=started,
+            seconds=max(0.0, self._wall() - started),
+            baselines=self._baselines(order, replace(attempt, usage=kept.usage), at),
+            cached_of=kept.of,
+        )
+        await self._book(outcome)
+        # It is a turn of its conversation, and else nothing to learn from.
+        self.parts.guides.conversations.note(outcome)
+        return outcome
+
     async def count(self, request: Request) -> Counted:
         """How many tokens a request's prompt has, by the first tier on its ladder that can tell."""
         _check(request)
+        guides = self.parts.guides
+        request = self._planner.entered(request)
         policy, pinned = self.parts.ways.of(request)
+        await guides.conversations.recall(request)
+        await guides.privacy.look(request)
+        private = guides.privacy.of(request, guides.conversations.known(request))
+        if private:
+            guides.conversations.keep_here(request)
         for rung in policy.rungs:
-            provider = self.parts.ways.tiers[rung.tier].provider
+            tier = self.parts.ways.tiers[rung.tier]
+            provider = tier.provider
             if not isinstance(provider, Counting) or pinned not in {None, rung.tier}:
+                continue
+            if private and not tier.local:
                 continue
             with suppress(CallError):  # its estimate is better than an error for a free question
                 return Counted(await provider.count(request), exact=True)
         return Counted(features(request).input_tokens, exact=False)
-
-    # -------------------------------------------------------------- limits
-
-    def _worst_costs(
-        self, seen: Features, policy: Policy, request: Request
-    ) -> tuple[Mapping[str, int] | None, Mapping[str, int] | None]:
-        """The most that a call can cost by tier, and what a draft it is shown can add."""
-        if policy.cost_cap_nanousd is None and request.directions.max_cost_nanousd is None:
-            return None, None
-        limit = request.sampling.max_tokens
-        written = UNBOUNDED_OUTPUT_TOKENS if limit is None else limit
-        if Need.MANY_CHOICES in request.needs:
-            written *= MOST_CHOICES
-        read = seen.most_input_tokens
-        costs, drafts = {}, {}
-        for rung in policy.rungs:
-            worst = self.parts.ways.tiers[rung.tier].pricer.worst_cost
-            costs[rung.tier] = worst(read, written, rung.timeout_seconds)
-            shown = worst(read + written + FEEDBACK_TOKENS, written, rung.timeout_seconds)
-            drafts[rung.tier] = shown - costs[rung.tier]
-        return costs, drafts
 
     # -------------------------------------------------------------- the outcome
 
@@ -252,29 +252,36 @@ class Intake:
             seconds=run.elapsed(),
             ended_by=run.cancelled_by if decision is None else _ended_by(decision, last),
             phase=run.reached,
-            baselines=self._baselines(request, _least_bad(attempts, decision), run.at),
+            baselines=self._baselines(run.order, _least_bad(attempts, decision), run.at),
             inbox=waits,
+            traits=run.order.traits,
         )
         self._broken.note(outcome)
-        self.parts.experience.note(outcome.plan, outcome.attempts)
+        self.parts.guides.note(outcome)
         return outcome
 
-    async def _up_to_date(self) -> None:
+    async def _up_to_date(self, request: Request) -> None:
         """Look for what other processes stored, now and then; no request waits long for it."""
-        experience = self.parts.experience
-        if experience.stale():
-            reading = asyncio.ensure_future(asyncio.to_thread(_refreshed, experience))
+        guides = self.parts.guides
+        stale = [each for each in guides.refreshing if each.stale()]
+        if stale:
+            reading = asyncio.ensure_future(asyncio.to_thread(_refreshed, stale))
             self._keep(reading)
             await asyncio.wait({reading}, timeout=REFRESH_PATIENCE_SECONDS)
+        await guides.conversations.recall(request)
+        await guides.privacy.look(request)
 
-    def _baselines(self, request: Request, best: Attempt | None, at: datetime) -> dict[str, int]:
-        """What the tokens of the best answer would have cost elsewhere, with no cache to help.
+    def _baselines(self, order: Order, best: Attempt | None, at: datetime) -> dict[str, int]:
+        """What the tokens of the best answer would have cost elsewhere.
 
-        Also where it was turned down: the baseline would not have answered for nothing either. A
-        request without an answer counts as nothing saved, with all that was spent on it.
+        With what a model that had led the conversation alone would have had in its cache: to leave
+        that out would make every saving look greater than it is. Also where the answer was turned
+        down: the baseline would not have answered for nothing either. A request without an answer
+        counts as nothing saved, with all that was spent on it.
         """
-        used = Usage() if best is None else best.usage
-        same = Usage(used.input_tokens, used.output_tokens, source=used.source)
+        request, used = order.request, Usage() if best is None else best.usage
+        warm = min(order.warm_tokens, used.input_tokens)
+        same = Usage(used.input_tokens, used.output_tokens, warm, source=used.source)
         costs = {name: pricer.cost(same, 0.0, at) for name, pricer in self.parts.baselines.named()}
         if request.model and not request.model.startswith((LADDER_PREFIX, TIER_PREFIX)):
             asked = self.parts.baselines.requested(request.model)
@@ -314,10 +321,12 @@ class Intake:
         task.add_done_callback(self._last_words.discard)
 
 
-def _refreshed(experience: Experience) -> None:
-    # What cannot be read now is read the next time; requests do not depend on it.
-    with suppress(LedgerError):
-        experience.refresh()
+def _refreshed(stale: Iterable[Refreshing]) -> None:
+    for each in stale:
+        # What cannot be read now is read the next time, what a newer rung wrote by that one:
+        # requests do not depend on it.
+        with suppress(LedgerError, ValueError):
+            each.refresh()
 
 
 def _serve(made: Plan, decision: Accept | Exhausted | None) -> tuple[int | None, bool | None]:
@@ -368,8 +377,3 @@ def _check(request: Request) -> None:
     ):
         if value is not None and not 0 <= value <= most:
             raise RequestError(f"{name} must be a number from 0 to {most}.", param=name)
-
-
-def _nowhere(made: Plan) -> str:
-    whys = "; ".join(f"{each.tier}: {each.why}" for each in made.excluded)
-    return f"no tier of ladder {made.ladder!r} can serve this request ({whys})."

@@ -75,14 +75,18 @@ class BrokenStreams:
 
 
 def _key(request: Request) -> bytes | None:
-    """What stays the same when a client asks again: who asks, and the conversation's bytes."""
+    """What stays the same when a client asks again: who asks, and the conversation's bytes.
+
+    A client chooses its session's name: of another project or with another key it is another one.
+    """
     if not request.session or not request.body:
         return None
     try:
         found = locate(request.body)
     except JsonError:
         return None
-    digest = blake2b(request.session.encode("utf-8", "surrogatepass"), digest_size=16)
+    asking = (request.session, request.directions.project, request.caller)
+    digest = blake2b(repr(asking).encode("utf-8", "surrogatepass"), digest_size=16)
     for name in ("messages", "input"):
         if name in found:
             digest.update(b"\0%b\0%b" % (name.encode(), found[name].value))

@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from rung.core.features import Features
-from rung.core.plan import NO_ROUTE, Plan, Policy, Route, Terms, plan
+from rung.core.plan import NO_ROUTE, Policy, Route
 from rung.core.rules import Facts, Rule, first
 from rung.core.tasks import Task, task
 from rung.core.types import Request
 from rung.ways import LADDER_PREFIX
 
 
-def planned(seen: Features, policy: Policy, terms: Terms) -> Plan:
-    """The plan; where no tier from the entry up can serve the request, one without the entry.
+class Recognised:
+    """What one request asks for, recognised when it is wanted, and once."""
 
-    A rule says where to start. That nothing can be served there is no reason to serve nothing.
-    """
-    made = plan(seen, policy, terms)
-    if made.steps or terms.route.entry is None:
-        return made
-    return plan(seen, policy, replace(terms, route=replace(terms.route, entry=None)))
+    __slots__ = ("_request", "found")
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self.found: Task | None = None
+
+    def __call__(self) -> Task:
+        if self.found is None:
+            self.found = task(self._request)
+        return self.found
 
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """A ladder's rules for one request, and what a rule adds to its own directions."""
+    """A ladder's rules for one request, and what a rule adds to its own directions.
+
+    ``task`` recognises what is asked for.
+    """
 
     policy: Policy
+    task: Callable[[], Task]
     route: Route = NO_ROUTE
     verify: tuple[str, ...] = ()
     deadline_seconds: float | None = None
@@ -43,21 +51,16 @@ class Router:
 
     def of(self, request: Request, seen: Features, policy: Policy) -> Routed:
         """What the first rule that matches makes of ``policy``; a pinned request follows none."""
+        recognised = Recognised(request)
         if not self.rules or request.directions.tier is not None:
-            return Routed(policy)
-        known: list[Task] = []
-
-        def recognised() -> Task:
-            if not known:
-                known.append(task(request))
-            return known[0]
-
+            return Routed(policy, recognised)
         rule = first(self.rules, Facts(request, seen, policy.ladder, recognised))
-        route = _taken_for(known[0]) if known else NO_ROUTE
+        route = NO_ROUTE if recognised.found is None else _taken_for(recognised.found)
         if rule is None:
-            return Routed(policy, route)
+            return Routed(policy, recognised, route)
         return Routed(
             self._policy(rule, request, policy),
+            recognised,
             replace(route, rule=rule.name, entry=rule.entry, ceiling=rule.ceiling),
             rule.verify,
             rule.deadline_seconds,

@@ -32,6 +32,7 @@ class RuleTable(BaseModel):
     tools: bool | None = None
     json_schema: bool | None = None
     images: bool | None = None
+    agent: bool | None = None
     min_tokens: Tokens = 0
     max_tokens: Tokens | None = None
     certainty: Annotated[float, Field(ge=0, le=1)] = 0.0
@@ -58,6 +59,7 @@ class RuleTable(BaseModel):
                 self.min_tokens,
                 self.max_tokens,
                 self.certainty,
+                self.agent,
             ),
             ladder=self.ladder,
             entry=self.entry,

@@ -5,6 +5,7 @@ import pytest
 from rung.core.types import Fault, Phase, Sampling
 from rung.providers.http import HttpClient
 from rung.providers.ollama import OllamaProvider
+from rung.providers.ollama_server import OllamaServer
 from support.ollama_calls import asking, failing, play, provider_of
 from support.ollama_server import Model, ollama
 from support.socket_server import SocketServer, silent
@@ -154,6 +155,16 @@ async def test_a_load_that_does_not_end_is_a_time_out_in_that_phase(http):
     assert (error.failure.fault, error.phase) == (Fault.TIMEOUT, Phase.LOAD)
     assert error.failure.message == "qwen was not loaded within 0.2 s"
     assert error.load_seconds >= 0.2
+
+
+async def test_nobody_waits_for_a_load_by_a_server_that_never_answers(http, monkeypatch):
+    monkeypatch.setattr(OllamaServer.ask, "__defaults__", (None, 0.1))
+    async with SocketServer(silent) as server:
+        provider = OllamaProvider(http, base_url=server.url, model="qwen")
+        async with asyncio.timeout(5):
+            error = await failing(provider, asking())
+    assert error.failure.fault is Fault.TIMEOUT
+    assert "no answer from" in error.failure.message
 
 
 async def test_warming_loads_and_the_call_after_it_does_not_wait(http):

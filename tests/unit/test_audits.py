@@ -16,7 +16,7 @@ from rung import Reply, ScriptedProvider
 from rung import audits as audits_module
 from rung.assemble import Assembly, assemble
 from rung.audits import below, drawn, turned_down, unaudited
-from rung.config import Config, FileTable
+from rung.config import Config
 from rung.core.errors import ConfigError, LedgerError, RequestError
 from rung.core.labels import Label, LabelSource
 from rung.core.parts import HostedTool, Message, Role, Text, ToolCall
@@ -29,6 +29,7 @@ from rung.core.types import (
     Usage,
     UsageSource,
 )
+from rung.file_tables import FileTable
 from rung.fittings import READY_MADE
 from rung.inspection import problems
 from rung.ledger import Ledger

@@ -11,7 +11,7 @@ import pytest
 
 from rung import config
 from rung.cli.main import COMMANDS
-from rung.config import FileTable, LadderTable, SandboxTable, ServerTable, TierTable
+from rung.file_tables import FileTable, LadderTable, SandboxTable, ServerTable, TierTable
 from rung.inspection import problems
 from rung.verifiers.catalogue import KINDS
 

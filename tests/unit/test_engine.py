@@ -18,6 +18,7 @@ from rung.core.engine import (
     Verify,
     next_action,
 )
+from rung.core.limits import left
 from rung.core.plan import Plan, Step, StreamMode
 from rung.core.types import (
     Answer,
@@ -311,6 +312,21 @@ def test_the_loading_of_a_local_model_is_outside_the_deadline() -> None:
     answer = said(at=30.0, started_at=1.0, load_seconds=25.0)
     loaded = with_said(answer, (TESTS, Status.FAILED), at=31.0)
     assert next_action(plan, (loaded,)) == Call("high", Kind.FIRST, 4.0)
+
+
+def test_what_loads_beside_another_call_holds_up_no_deadline() -> None:
+    plan = ladder(*both(TESTS), deadline_seconds=10.0)
+    lost = broke(Fault.CANCELLED, "high", 9.0, started_at=2.0, load_seconds=7.0)
+    answer = with_said(said(at=9.0, started_at=0.0), (TESTS, Status.FAILED), at=9.0)
+    history = (replace(lost, beside=True), answer)
+    assert next_action(plan, history) == Call("high", Kind.FIRST, 1.0)
+
+
+def test_a_load_counts_until_somebody_else_is_asked_beside_it() -> None:
+    plan = ladder(*both(TESTS), deadline_seconds=10.0)
+    lost = broke(Fault.CANCELLED, at=9.0, started_at=0.0, load_seconds=9.0)
+    answer = with_said(said(tier="high", at=9.0, started_at=3.0), (TESTS, Status.FAILED), at=9.0)
+    assert left(plan, (lost, answer), 9.0) == (4.0, None)
 
 
 def test_a_claim_to_have_loaded_for_longer_than_the_call_took_stops_no_deadline() -> None:

@@ -15,6 +15,7 @@ from rung.core.features import (
     MESSAGE_TOKENS,
     estimate_tokens,
     features,
+    may_keep_an_hour,
 )
 from rung.core.parts import (
     File,
@@ -143,3 +144,17 @@ def test_a_part_nested_beyond_all_measure_is_still_measured() -> None:
 def test_a_bound_for_caps_is_twice_the_estimate() -> None:
     seen = features(request(user(Text("a" * 400))))
     assert seen.most_input_tokens == 2 * seen.input_tokens
+
+
+@pytest.mark.parametrize(
+    ("body", "can"),
+    [
+        (b"", False),
+        (b'{"cache_control": {"type": "ephemeral"}}', False),
+        (b'{"cache_control": {"type": "ephemeral", "ttl": "1h"}}', True),
+        (rb'{"cache_control": {"type": "ephemeral", "\u0074t\u006C": "1h"}}', True),
+        (rb'{"content": "\u00e9: say \"ttl\", little bottle"}', False),
+    ],
+)
+def test_only_a_body_that_says_for_how_long_can_have_its_prompt_kept_for_an_hour(body, can):
+    assert may_keep_an_hour(body) is can

@@ -69,6 +69,10 @@ def test_one_more_verdict_leaves_an_attempt_as_it_is_otherwise() -> None:
         verdicts=(VERDICT,),
         losses=("thinking",),
         released=True,
+        local=True,
+        beside=True,
+        spared_tokens=4,
+        queued_seconds=0.3,
     )
     plain = Attempt("a", "t", Kind.RETRY, 1.0, 2.0)
     same = {

@@ -338,7 +338,7 @@ def test_keys_are_looked_up_in_the_environment_that_was_given(tmp_path):
         return str(caught.value)
 
     assert "OPENAI_API_KEY" in tried({})
-    assert "limits of the request" in tried({"OPENAI_API_KEY": "sk-x"})
+    assert "the cost cap is $0" in tried({"OPENAI_API_KEY": "sk-x"})
     (tmp_path / "rung.toml").write_text(
         '[tiers.a]\nprovider = "openai"\nmodel = "gpt-4o"\n[ladders.one]\ntiers = ["a"]\n'
     )

@@ -8,7 +8,7 @@ import pytest
 
 from rung.core.outcome import Outcome
 from rung.core.plan import Plan
-from rung.core.types import Request
+from rung.core.types import Directions, Request
 from rung.memory import MOST_BROKEN, RESEND_SECONDS, BrokenStreams
 
 
@@ -60,11 +60,16 @@ def test_the_same_conversation_without_a_stream_repeats_the_broken_one_once(
         asked("b", "ho", stream=False),
         asked("b", stream=False, session="t"),
         asked("b", stream=False, session=""),
+        asked("b", stream=False, caller="another key"),
+        asked("b", stream=False, directions=Directions(project="shop")),
         asked("b", stream=False, body=b""),
         asked("b", stream=False, body=b"{"),
         asked("b", stream=True),
     ],
-    ids=["other words", "other session", "no session", "no body", "no JSON", "a stream again"],
+    ids=[
+        *("other words", "other session", "no session", "other key", "other project"),
+        *("no body", "no JSON", "a stream again"),
+    ],
 )
 def test_anything_else_is_new_work(broken: BrokenStreams, other: Request) -> None:
     assert broken.repeated_by(other) is None

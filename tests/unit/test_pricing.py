@@ -16,10 +16,10 @@ from genai_prices.types import ModelPrice
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rung.config import TierTable
 from rung.core.errors import ConfigError
 from rung.core.money import from_usd
 from rung.core.types import Usage, UsageSource
+from rung.file_tables import TierTable
 from rung.pricing import FixedPricer, ListedPricer, PriceBook, PriceOverride
 from rung.pricing.arithmetic import half_even
 from rung.pricing.book import REMEMBERED_NAMES

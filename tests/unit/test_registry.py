@@ -108,7 +108,7 @@ def test_a_server_is_treated_as_what_stands_at_its_address():
 def test_servers_whose_templates_are_the_models_own_take_system_messages_first():
     strict = {row.name for row in PROVIDERS.values() if row.quirks.system_first}
     assert strict == {"llamacpp", "lmstudio", "vllm"}
-    assert lookup("openai").quirks == Quirks(limit_field="max_completion_tokens")
+    assert lookup("openai").quirks == Quirks(limit_field="max_completion_tokens", cache_key=True)
 
 
 @pytest.mark.parametrize(

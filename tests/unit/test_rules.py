@@ -10,12 +10,12 @@ from rung.config import Config, parse
 from rung.core.errors import ConfigError
 from rung.core.features import features
 from rung.core.parts import Image, Message, Role, Text
-from rung.core.plan import Policy, Rung, StreamMode, Terms
+from rung.core.plan import Policy, Rung, StreamMode, Terms, plan
 from rung.core.rules import Match, Rule
 from rung.core.tasks import Category, Difficulty
 from rung.core.types import Directions, Lane, Need, Request, SchemaRequest
 from rung.deciding import decider
-from rung.routing import Router, planned
+from rung.routing import Router
 
 TIERS = ("local", "cheap", "workhorse", "premium")
 POLICY = Policy("default", tuple(Rung(tier) for tier in TIERS))
@@ -30,7 +30,7 @@ def entered(router: Router, request: Request, policy: Policy = POLICY) -> list[s
     """The tiers of the plan."""
     seen = features(request)
     routed = router.of(request, seen, policy)
-    made = planned(seen, routed.policy, Terms(route=routed.route, pinned=request.directions.tier))
+    made = plan(seen, routed.policy, Terms(route=routed.route, pinned=request.directions.tier))
     return [step.tier for step in made.steps]
 
 
@@ -68,9 +68,11 @@ def only(match: Match, request: Request) -> bool:
             ),
             asking(),
         ),
+        (Match(agent=True), asking(directions=Directions(agent="a-1")), asking()),
+        (Match(agent=False), asking(), asking(directions=Directions(agent="a-1"))),
         (Match(least_tokens=100), asking("word " * 400), asking("word")),
         (Match(most_tokens=100), asking("word"), asking("word " * 400)),
-        (Match(least_certainty=0.3), asking(), asking("hm, so what about it then")),
+        (Match(least_certainty=0.3), asking(), asking(" ")),
         (Match(), asking(), None),
     ],
 )
@@ -141,11 +143,12 @@ def test_a_file_of_rules_decides_without_any_key():
     config = configured(
         '[[rules]]\ncategory = ["coding"]\nentry = "workhorse"\n[[rules]]\nentry = "cheap"\n'
     )
-    told = decider(config).of(asking()).told()
+    with decider(config) as decide:
+        told, other = decide.of(asking()).told(), decide.of(asking("Hello there!"))
     assert (told["entry"], told["rule"], told["category"]) == ("workhorse", "rule 1", "coding")
     assert [each["tier"] for each in told["excluded"]] == ["local", "cheap"]
     assert told["lane"] == "interactive"
-    assert decider(config).of(asking("Hello there!")).entry == "cheap"
+    assert other.entry == "cheap"
 
 
 @pytest.mark.parametrize(

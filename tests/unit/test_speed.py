@@ -6,7 +6,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rung.core.lateness import Work, expected, late, soonest
@@ -144,8 +144,8 @@ def test_figures_that_cannot_be_a_calls_are_left_out(hostile):
 
 timings = st.builds(
     Timing,
-    read_tokens=st.integers(0, 10**7),
-    written_tokens=st.integers(0, 10**6),
+    read_tokens=st.integers(0, 10**8),
+    written_tokens=st.integers(0, 10**8),
     seconds=st.floats(0, 86_400),
     first_token_seconds=st.none() | st.floats(0, 86_400),
     load_seconds=st.floats(0, 600),
@@ -153,6 +153,7 @@ timings = st.builds(
 )
 
 
+@example(found=[Timing(10**8, 10**8, 0.001)], local=True, read=5)
 @given(st.lists(timings, max_size=40), st.booleans(), st.integers(0, 10**7))
 def test_whatever_calls_took_predictions_are_numbers_and_grow_with_the_prompt(found, local, read):
     speed: Speed = speed_of(found, local=local)
@@ -162,3 +163,15 @@ def test_whatever_calls_took_predictions_are_numbers_and_grow_with_the_prompt(fo
         assert each >= 0
     assert less.first_token_seconds <= more.first_token_seconds
     assert less.first_token_seconds <= less.seconds
+
+
+def test_of_many_calls_the_last_few_may_be_missing_and_of_few_none() -> None:
+    noted = Timings(local=True)
+    fits = set()
+    for number in range(200):
+        noted.note(Timing(100, 50, 2.0 + number / 100))
+        if number < 10:
+            assert noted.speed().calls == number + 1
+        assert 0 <= noted.calls - noted.speed().calls < 5
+        fits.add(noted.speed().calls)
+    assert len(fits) < 100

@@ -325,7 +325,7 @@ async def test_every_outcome_is_billed():
     assert (await verdict(Bench(wrong()))).cost_nanousd == 7
     nonsense = await verdict(Bench("no idea"))
     assert (nonsense.status, nonsense.cost_nanousd) == (Status.ABSTAINED, 7)
-    failed = await verdict(Bench(ConsultingError("top: too slow", 5)))
+    failed = await verdict(Bench(ConsultingError("top: too slow", 5, left=True)))
     assert (failed.status, failed.cost_nanousd) == (Status.ABSTAINED, 5)
     assert failed.reason == "no judgement: top: too slow"
     unknown = await verdict(Bench(RungError("there is no tier")))

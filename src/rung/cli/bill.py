@@ -24,7 +24,8 @@ from rung.cli.output import (
 )
 from rung.cli.settings import ConfigPath, Json, load, open_ledger
 from rung.core.errors import RequestError
-from rung.ledger.bill import Bill, BillBy, Fidelity, RequestLine, TierLine, to_json
+from rung.core.stats import rate
+from rung.ledger.bill import Bill, BillBy, Fidelity, RequestLine, Sparing, TierLine, to_json
 from rung.ledger.bill import bill as add_up
 
 SPAN = re.compile(r"^(\d{1,6})([smhdw])$")
@@ -105,6 +106,9 @@ def _tiers(made: Bill) -> object:
             money(line.spend.wasted_nanousd),
             seconds(line.spend.wasted_seconds),
         )
+    if made.total.served_again:
+        kept = rate(made.total.served_again, made.total.requests)
+        shown.add_row("[dim]served again[/]", f"{bar(kept, BAR_WIDTH)} {share(kept)}", *[""] * 5)
     for name, calls, spend, wasted in _beside(made.total):
         shown.add_row(f"[dim]{name}[/]", "", "", calls, money(spend), money(wasted), "")
     return shown
@@ -152,8 +156,12 @@ def _figures(total: RequestLine) -> list[tuple[str, str]]:
 
 def _oddities(total: RequestLine) -> list[tuple[str, str]]:
     """What most bills do not have, and only those that have it show."""
+    sparing, tokens = total.spend.sparing, total.spend.tokens
     lossy, tools = total.fidelity.lossy, _tools(total.fidelity)
     shown = [
+        ("served again", _again(total), total.served_again),
+        ("prompt caches", _cached(sparing), tokens.cache_read + tokens.cache_write),
+        ("shortened tool output", _shortened(sparing), sparing.shortened_tokens),
         ("audited", _audited(total), total.beside.audited),
         ("sent again", f"{total.resent} broken before, counted once", total.resent),
         ("tool calls", tools, tools),
@@ -161,6 +169,25 @@ def _oddities(total: RequestLine) -> list[tuple[str, str]]:
         ("passed un-gated", f"{total.ungated} of {total.requests} requests", total.ungated),
     ]
     return [(label, value) for label, value, there in shown if there]
+
+
+def _again(total: RequestLine) -> str:
+    of = f"{total.served_again} of {total.requests} requests"
+    return f"{of}, {money(total.spared_nanousd)} not spent anew"
+
+
+def _cached(sparing: Sparing) -> str:
+    saved = sparing.cache_nanousd
+    told = f"{money(saved)} saved" if saved >= 0 else f"{money(-saved)} more than without them"
+    return f"{_hit_rate(sparing)} of the input read from them, {told}"
+
+
+def _hit_rate(sparing: Sparing) -> str:
+    return NOTHING if sparing.hit_rate is None else f"{sparing.hit_rate:.0%}"
+
+
+def _shortened(sparing: Sparing) -> str:
+    return f"{sparing.shortened_tokens:,} tokens not sent, {money(sparing.shortened_nanousd)} saved"
 
 
 def _audited(total: RequestLine) -> str:
@@ -180,7 +207,8 @@ def _tools(fidelity: Fidelity) -> str:
 
 def _lines(made: Bill) -> object:
     assert made.by is not None
-    numbers = ("requests", "calls", "spend", "wasted")
+    caching = any(line.spend.tokens.cache_read for line in made.lines)
+    numbers = ("requests", "calls", "spend", "wasted", *(("cached",) if caching else ()))
     columns = [(made.by.value, "left"), *((name, "right") for name in numbers)]
     shown = table(f"By {made.by.value}", columns)
     for line in made.lines:
@@ -191,5 +219,6 @@ def _lines(made: Bill) -> object:
             str(line.spend.attempts),
             money(line.spend_nanousd),
             _wasted(line),
+            *((_hit_rate(line.spend.sparing),) if caching else ()),
         )
     return shown

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from typing import Any
 from rung.cli.output import stripped
 from rung.core.errors import RequestError
 from rung.core.parts import Message, Role, Text
-from rung.core.types import Answer, Directions, Request
+from rung.core.types import Answer, Request
+from rung.server import headers
 from rung.wire import chat, messages, responses
 from rung.wire.back import Back
 from rung.wire.errors import WireError
@@ -64,40 +65,61 @@ def exhibit(path: str) -> Exhibit:
 _ASKS = {"messages", "input"}
 
 
-def request(path: str | None) -> Request:
-    """The request in a file: a body of any of the three dialects, else the user's question."""
+def request(path: str | None, came: Arrival | None = None) -> Request:
+    """The request in a file: a body of any of the three dialects, else the user's question.
+
+    ``came`` is what came beside it.
+    """
+    came = came or heard(())
     if path is None:
-        return _asking("")
+        return _asking("", came)
     text = _text("--request", path)
     body = _object(text)
     if body is None or not (_ASKS & body.keys()):
-        return _asking(text)
-    return request_of(body, f"--request {path}")
+        return _asking(text, came)
+    return request_of(body, f"--request {path}", came)
 
 
-def request_of(body: Mapping[str, Any], place: str) -> Request:
+def heard(lines: Sequence[str]) -> Arrival:
+    """What came beside a request, from lines as curl takes them: ``x-rung-lane: batch``.
+
+    Raises RequestError for one that is none, or that no gateway would take.
+    """
+    pairs = []
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon or not name.strip() or not line.isascii():
+            fix = 'as in --header "x-rung-lane: batch"'
+            raise RequestError(f"{line[:60]!r} is no header.", fix=fix)
+        pairs.append((name.strip().lower().encode(), value.strip().encode()))
+    return Arrival(BY_HAND, headers.directions(pairs), headers.known(pairs))
+
+
+def request_of(body: Mapping[str, Any], place: str, came: Arrival | None = None) -> Request:
     """The request of a body of any of the three dialects, or of a ``prompt``.
 
-    Raises RequestError, in which ``place`` says where it stands.
+    ``came`` is what came beside it. Raises RequestError, in which ``place`` says where it stands.
     """
+    came = came or heard(())
     if not (_ASKS & body.keys()):
         prompt = body.get("prompt")
         if not isinstance(prompt, str) or not prompt.strip():
             fix = '{"prompt": "..."}, or a body with `messages` or `input`'
             raise RequestError(f"{place} asks for nothing.", fix=fix)
-        return _asking(prompt)
+        return _asking(prompt, came)
     front = _front(body)
     limit = {"max_tokens": 1024} if front is messages.FRONT else {}
     whole = json.dumps({**_WANTED, **limit, **body}).encode()
     try:
-        return front.decode_request(whole, Arrival(BY_HAND, Directions(), {}))
+        return front.decode_request(whole, came)
     except RequestError as error:
         said = f"{place} is no body of {front.dialect}: {error.message}"
         raise RequestError(said, param=error.param, fix=error.fix) from None
 
 
-def _asking(question: str) -> Request:
-    return Request(BY_HAND, "cli", (Message(Role.USER, (Text(question),)),))
+def _asking(question: str, came: Arrival) -> Request:
+    asked = (Message(Role.USER, (Text(question),)),)
+    return Request(BY_HAND, "cli", asked, directions=came.directions)
 
 
 def _decoded(path: str, back: Back, text: str) -> Answer:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
+from cyclopts import Parameter
 from rich.console import Console
 
 from rung.account import KINDS, called, drawing, reasons, stored_json
@@ -11,7 +13,7 @@ from rung.cli import exhibits
 from rung.cli.output import NOTHING, console, money, one_line, print_json, seconds, sign, when
 from rung.cli.settings import ConfigPath, Json, load, open_ledger
 from rung.core.evidence import votes
-from rung.core.types import Attempt, UsageSource
+from rung.core.types import Attempt, Request, UsageSource
 from rung.deciding import decider
 from rung.ledger import StoredOutcome
 from rung.ledger.people import counted
@@ -22,6 +24,7 @@ def explain(
     /,
     *,
     body: str | None = None,
+    header: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     path: ConfigPath = None,
     json: Json = False,
 ) -> None:
@@ -31,9 +34,11 @@ def explain(
         id: The request's id or the beginning of it; `last` is the newest.
         body: A request in a file, `-` for standard input: tell where it would start, and call
             nothing. A body of any dialect, or the prompt alone.
+        header: What comes beside that request, as in "x-rung-lane: batch".
     """
     if body is not None:
-        _foretell(body, path, json=json)
+        request = exhibits.request(body, exhibits.heard(header))
+        _foretell(request, path, json=json)
         return
     with open_ledger(load(path, parts=False)) as ledger:
         found = ledger.find(id)
@@ -43,16 +48,16 @@ def explain(
     to = console()
     _head(found, to)
     for place, why in enumerate(reasons(found)):
-        if found.history:
+        if found.history and found.request.cached_of is None:
             _attempt(place + 1, found.history[place], to)
         to.print(f"   [bold]{one_line(why, 300)}[/]")
     _foot(found, to)
 
 
-def _foretell(body: str, path: Path | None, *, json: bool) -> None:
+def _foretell(request: Request, path: Path | None, *, json: bool) -> None:
     """What would be decided for a request that nobody has sent yet."""
-    decision = decider(load(path, parts=False)).of(exhibits.request(body))
-    told = decision.told()
+    with decider(load(path, parts=False)) as decide:
+        told = decide.of(request).told()
     if json:
         print_json(told)
         return
@@ -60,7 +65,13 @@ def _foretell(body: str, path: Path | None, *, json: bool) -> None:
     because = f" ({one_line('; '.join(told['because']), 100)})" if told["because"] else ""
     to.print(f"{told['category']}, {told['difficulty']}{because}")
     rule = f" by rule [bold]{one_line(told['rule'], 60)}[/]" if told["rule"] else ""
-    to.print(f"starts at [bold]{one_line(told['entry'] or 'no tier')}[/]{rule}")
+    why = f": {one_line(told['why'], 300)}" if told["why"] else ""
+    to.print(f"starts at [bold]{one_line(told['entry'] or 'no tier')}[/]{rule}{why}")
+    if told["private"]:
+        to.print(f"private: {one_line(told['private'], 200)}")
+    for tier, times in told["expected"].items():
+        first, end = seconds(times["first_token_seconds"]), seconds(times["seconds"])
+        to.print(f"  {one_line(tier)}: first token after about {first}, the end after {end}")
     to.print(f"ladder {one_line(told['ladder'])}: {one_line(' -> '.join(told['tiers']), 200)}")
     for each in told["excluded"]:
         to.print(f"  not on it: {one_line(each['tier'])} ({one_line(each['why'], 200)})")
@@ -74,12 +85,27 @@ def _head(found: StoredOutcome, to: Console) -> None:
     to.print(f"{request.body_bytes} bytes by {one_line(request.dialect)}{asked}")
     if request.resend_of is not None:
         to.print(f"sent again after the stream of {one_line(request.resend_of)} broke")
+    if request.conversation is not None:
+        agent = f", sub-agent {one_line(request.agent, 60)}" if request.agent else ""
+        to.print(f"conversation {one_line(request.conversation)}{agent}")
     if request.audit_of is not None:
         to.print(f"an audit of {one_line(request.audit_of)}: spent, but no request")
+    if request.private:
+        to.print(f"private: {one_line(request.private, 200)}")
+    _planned(found, to)
+
+
+def _planned(found: StoredOutcome, to: Console) -> None:
     tiers = " -> ".join(step.tier for step in found.plan.steps) or "no tier"
     stream = f", stream mode {found.plan.stream_mode.value}" if found.plan.stream else ""
     to.print(f"plan {one_line(found.plan.ladder)}: {one_line(tiers, 200)}{stream}")
+    if found.plan.route.why:
+        to.print(f"  {one_line(found.plan.route.why, 300)}")
     for step in found.plan.steps:
+        if step.expected is not None:
+            first, whole = step.expected.first_token_seconds, step.expected.seconds
+            told = f"first token after {seconds(first)}, the end after {seconds(whole)}"
+            to.print(f"  {one_line(step.tier)} was expected to take {told}")
         if votes(step):
             to.print(f"  {one_line(step.tier)} draws {one_line(drawing(step), 300)}")
     if found.ungated:
@@ -93,6 +119,8 @@ def _attempt(place: int, attempt: Attempt, to: Console) -> None:
     dialect = f" in {one_line(answer.dialect)}" if answer is not None and answer.dialect else ""
     counted = " (estimated)" if usage.source is UsageSource.ESTIMATED else ""
     load = f", of it {seconds(attempt.load_seconds)} loading" if attempt.load_seconds else ""
+    if attempt.queued_seconds:
+        load += f", of it {seconds(attempt.queued_seconds)} waiting for its turn"
     to.print()
     to.print(
         f"{place}. [bold]{one_line(attempt.tier)}[/] was {KINDS[attempt.kind]}{dialect}: "

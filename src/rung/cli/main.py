@@ -79,10 +79,30 @@ COMMANDS = {
         "One request: its plan, every attempt, every verdict, and why.",
         ("rung explain", "rung explain 01a202 --json", "rung explain --body request.json"),
     ),
+    "conversation": Command(
+        "One conversation turn by turn: tiers, caches, cost, and what one model alone would cost.",
+        (
+            "rung conversation",
+            "rung conversation 0c4187dc22aa91f3-8b1d02e4",
+            "rung conversation 01a202 --session --json",
+        ),
+    ),
     "route": Command(
-        "Where requests would start, by the rules in force.",
-        ("rung route test prompts.jsonl", "rung route test prompts.jsonl --json"),
-        parts={"test": "Decide on every request of a file; call nothing."},
+        "Where requests would start, and what outcomes teach of it.",
+        (
+            "rung route test prompts.jsonl",
+            "rung route train --dry-run",
+            "rung route train --ladder default --since 30d",
+            "rung route train --outcomes outcomes.jsonl.gz --models small,large --dry-run --json",
+            "rung route show",
+            "rung route off",
+        ),
+        parts={
+            "test": "Decide on every request of a file; call nothing.",
+            "train": "Learn from outcomes, and say whether it pays.",
+            "show": "What was trained, and whether it decides.",
+            "off": "Withdraw what was trained.",
+        },
     ),
     "inbox": Command(
         "What no tier passed and waits for a human.",
@@ -122,6 +142,15 @@ COMMANDS = {
             "rung calibrate --apply",
             "rung calibrate --show --json",
         ),
+    ),
+    "probe": Command(
+        "Measure a tier's speed, and whether it keeps to tools and schemas.",
+        ("rung probe local", "rung probe cheap --yes --json", "rung probe local --no-store"),
+    ),
+    "private": Command(
+        "What left this machine, and that nothing private did.",
+        ("rung private report", "rung private report --since 30d --json"),
+        parts={"report": "What left, by reason, tier and project."},
     ),
     "doctor": Command(
         "What is configured, reachable and mis-set, with the fix.",

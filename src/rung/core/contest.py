@@ -26,6 +26,9 @@ LEVEL = 0.95
 FEWEST = 100
 """Requests with outcomes below which no comparison is believed."""
 
+NEAREST = 1e-9
+"""Sums of weights differ by less from one another, where they are the same."""
+
 MARGIN = 0.01
 """How much quality may be lost where only cost is at stake."""
 
@@ -37,11 +40,13 @@ class Tried:
     """One request with all its outcomes, by tier in the ladder's order.
 
     The held-out chance to pass, whether it passed (0..1), what its call cost in nano-dollars.
+    ``weight`` is how many requests it stands for.
     """
 
     chances: tuple[float, ...]
     passed: tuple[float, ...]
     costs: tuple[float, ...]
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +113,10 @@ def contest(tiers: Sequence[str], tried: Sequence[Tried], goal: Goal) -> Result:
     else in worth less cost. A right answer is then taken to be worth what makes the cheapest and
     the best constant equally good: at any other price one of them gains on its own.
     """
-    prices = tuple(fmean(each.costs[place] for each in tried) for place in range(len(tiers)))
-    passed = [fmean(each.passed[place] for each in tried) for place in range(len(tiers))]
+    weights = [each.weight for each in tried]
+    places = range(len(tiers))
+    prices = tuple(fmean([each.costs[place] for each in tried], weights) for place in places)
+    passed = [fmean([each.passed[place] for each in tried], weights) for place in places]
     terms = Terms(goal, prices, indifference(prices, passed))
     choices = [choose(terms, each.chances) for each in tried]
     return judged(tiers, tried, terms, choices)
@@ -131,8 +138,9 @@ def judged(
 ) -> Result:
     """The same for choices that were already made."""
     made = [_outcomes(each, terms.goal) for each in tried]
+    weights = [each.weight for each in tried]
     places = range(len(tiers))
-    sums = _Sums(made, choices, len(tiers))
+    sums = _Sums(made, weights, choices)
     again = list(sums.resampled())
     whole = sums.of([1] * len(sums.blocks))
     value = _valued(terms)
@@ -149,7 +157,10 @@ def judged(
         whole.chosen,
         whole.constants,
         whole.shuffled,
-        Made(fmean(one.cost for one in oracle), fmean(one.quality for one in oracle)),
+        Made(
+            fmean([one.cost for one in oracle], weights),
+            fmean([one.quality for one in oracle], weights),
+        ),
         whole.shares,
         edges,
         loss,
@@ -199,8 +210,8 @@ def _verdict(
         return False, f"{n} outcomes are too few to compare anything, of {FEWEST}", FEWEST - n
     if terms.goal is Goal.QUALITY and terms.worth <= 0:
         return False, "the cheapest tier is right as often as any: there is nothing to choose", None
-    if 1.0 in shares:
-        only = edges[1 + shares.index(1.0)].than
+    if max(shares) > 1 - NEAREST:
+        only = edges[1 + shares.index(max(shares))].than
         return False, f"it would start every request at {only}: a constant does that", None
     open_ = [edge for edge in edges if not edge.won]
     if open_:
@@ -232,21 +243,21 @@ class _Sums:
     """Sums by block, which any number of resamples can be added up from."""
 
     def __init__(
-        self, made: Sequence[tuple[Made, ...]], choices: Sequence[int], tiers: int
+        self, made: Sequence[tuple[Made, ...]], weights: Sequence[float], choices: Sequence[int]
     ) -> None:
-        self.tiers = tiers
+        self.tiers = tiers = len(made[0])
         count = min(BLOCKS, len(made))
         self.blocks = [[0.0] * (3 + 3 * tiers) for _ in range(count)]
         order = sorted(range(len(made)), key=mixed_number)
         for turn, place in enumerate(order):
-            block, mine = self.blocks[turn % count], choices[place]
-            block[0] += 1
-            block[1] += made[place][mine].cost
-            block[2] += made[place][mine].quality
-            block[3 + 3 * mine] += 1
+            block, mine, weight = self.blocks[turn % count], choices[place], weights[place]
+            block[0] += weight
+            block[1] += weight * made[place][mine].cost
+            block[2] += weight * made[place][mine].quality
+            block[3 + 3 * mine] += weight
             for tier, each in enumerate(made[place]):
-                block[4 + 3 * tier] += each.cost
-                block[5 + 3 * tier] += each.quality
+                block[4 + 3 * tier] += weight * each.cost
+                block[5 + 3 * tier] += weight * each.quality
 
     def of(self, times: Sequence[int]) -> _Totals:
         """The means where each block counts so many times."""

@@ -14,6 +14,7 @@ from math import inf, isfinite, sqrt
 from typing import NamedTuple
 
 from rung.core.calibration import Calibration, logistic, logit, stepped
+from rung.core.draws import mixed_number
 from rung.core.isotonic import Steps, rising
 from rung.core.logistic import Problem, Pull
 from rung.core.quality import Judged, Quality, quality, surprise, worth
@@ -320,21 +321,12 @@ def _folds(rights: Sequence[bool]) -> list[int]:
     each fold a copy of the others and the held-out error too small.
     """
     count = next(count for count, upper in FOLDS if len(rights) < upper)
-    mixed = sorted(range(len(rights)), key=_mixed)
+    mixed = sorted(range(len(rights)), key=mixed_number)
     shuffled = [p for p in mixed if rights[p]] + [p for p in mixed if not rights[p]]
     folds = [0] * len(rights)
     for turn, place in enumerate(shuffled):
         folds[place] = turn % count
     return folds
-
-
-def _mixed(number: int) -> int:
-    """A number that looks random, the same each time (Steele, Lea and Flood 2014, SplitMix64)."""
-    mask = 2**64 - 1
-    mixed = (number + 1) * 0x9E3779B97F4A7C15 & mask
-    mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9 & mask
-    mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB & mask
-    return mixed ^ mixed >> 31
 
 
 def _enough_for_steps(table: _Table) -> bool:

@@ -18,8 +18,9 @@ from rung.core.types import Lane, Need, Request
 class Match:
     """What a request must be for a rule to apply; an empty set asks for nothing.
 
-    ``tools``, ``schema`` and ``images`` say whether it must or must not have them; tokens are those
-    of the prompt, estimated. ``least_certainty`` (0..1) is how sure the category must be.
+    ``tools``, ``schema`` and ``images`` say whether it must or must not have them, ``agent``
+    whether a sub-agent must or must not ask; tokens are those of the prompt, estimated.
+    ``least_certainty`` (0..1) is how sure the category must be.
     """
 
     categories: frozenset[Category] = frozenset()
@@ -33,6 +34,7 @@ class Match:
     least_tokens: int = 0
     most_tokens: int | None = None
     least_certainty: float = 0.0
+    agent: bool | None = None
 
     @property
     def reads_the_task(self) -> bool:
@@ -82,6 +84,7 @@ def _applies(match: Match, facts: Facts) -> bool:
         match.tools is None or match.tools is (Need.TOOLS in needs),
         match.schema is None or match.schema is facts.seen.has_schema,
         match.images is None or match.images is (Need.IMAGES in needs),
+        match.agent is None or match.agent is (asked.agent is not None),
         match.least_tokens <= facts.seen.input_tokens,
         match.most_tokens is None or facts.seen.input_tokens <= match.most_tokens,
     )

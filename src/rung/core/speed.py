@@ -42,6 +42,13 @@ USUAL_WRITTEN_TOKENS = 100.0
 USUAL_SPREAD = 0.7
 """Of the logarithm of an answer's length, while too few are known to tell."""
 
+FEW, MANY = 16, 64
+"""It is fitted anew once a sixteenth of the calls are not in it, of `MANY` and more once five are:
+what is older has faded, and a fit takes as long as half a plan."""
+
+LEAST_PIVOT = 1e-12
+"""Below this the fit is about nothing but rounding."""
+
 MOST_SECONDS = 86_400.0
 MOST_TOKENS = 100_000_000
 Triple = tuple[float, float, float]
@@ -127,7 +134,7 @@ class Timings:
 
     __slots__ = (
         *("_guess", "_known", "_load", "_matrix", "_misfit", "_took", "_vector", "_written"),
-        "calls",
+        *("_unfitted", "calls"),
     )
 
     def __init__(self, *, local: bool) -> None:
@@ -140,6 +147,7 @@ class Timings:
         self._misfit = [0.0] * 2  # weight and sum of squares of what was off
         self._load: float | None = None
         self._known: Speed | None = None
+        self._unfitted = 0
 
     def note(self, timing: Timing) -> None:
         """One more call, newer than all before."""
@@ -148,6 +156,7 @@ class Timings:
         if timing.load_seconds > 0:
             before = self._load
             self._load = timing.load_seconds if before is None else _mean(before, timing)
+            self._known = None
         now = self.speed()
         if timing.cut_off:
             guessed = now.seconds(timing.read_tokens, 0) if self.calls else 0.0
@@ -165,12 +174,13 @@ class Timings:
         self._took[0] += 1.0
         self._took[1] += timing.seconds
         self.calls += 1
-        self._known = None
+        self._unfitted += 1
 
     def speed(self) -> Speed:
-        """What the calls so far come to."""
-        if self._known is None:
+        """What the calls so far come to; of many, the last few may be missing."""
+        if self._known is None or self._unfitted * FEW > min(self.calls, MANY):
             self._known = self._fitted()
+            self._unfitted = 0
         return self._known
 
     def _fade(self) -> None:
@@ -288,8 +298,9 @@ def _full(upper: list[float]) -> list[list[float]]:
 def _inverse(matrix: list[list[float]], held: set[int]) -> list[list[float]]:
     """Of a positive matrix without the rows and columns in ``held``, which are 0 in it.
 
-    By Gauss and Jordan: the guesses on the diagonal keep its pivots above 0. Rows and columns are
-    scaled first, since tokens are thousands where overheads are ones.
+    By Gauss and Jordan: the guesses on the diagonal keep its pivots above 0, and where figures that
+    no call can have drown them, a least one does. Rows and columns are scaled first, since tokens
+    are thousands where overheads are ones.
     """
     kept = [i for i in range(3) if i not in held]
     scale = {i: sqrt(matrix[i][i]) for i in kept}
@@ -297,7 +308,7 @@ def _inverse(matrix: list[list[float]], held: set[int]) -> list[list[float]]:
     for i in kept:
         work[i] += [1.0 if i == j else 0.0 for j in kept]
     for place, i in enumerate(kept):
-        pivot = work[i][place]
+        pivot = max(work[i][place], LEAST_PIVOT)
         work[i] = [value / pivot for value in work[i]]
         for j in kept:
             if j != i:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
+from rung.calling import STOPPING
 from rung.core.errors import RungError
 from rung.core.outcome import Outcome
 from rung.core.types import Answer, Request
 from rung.intake import Intake, Served
-from rung.runner import STOPPING
+from rung.projects import Caller, entered
 from rung.server import headers
 from rung.server.guard import UNEXPECTED, ClientGoneError, Receive, Scope, Send, read_body
 from rung.server.replies import labels, refuse, send_whole
@@ -45,7 +47,10 @@ class Door:
         body = await read_body(receive)
         request_id = self._intake.new_id()
         try:
-            request = self._front.decode_request(body, arrival(request_id, scope))
+            caller = caller_of(self._intake, scope)
+            request = self._front.decode_request(body, arrival(request_id, scope, caller))
+            if caller.digest:
+                request = replace(request, caller=caller.digest)
             await self._serve(request, receive, send)
         except RungError as error:
             await refuse(error, send, self._front, request_id=request_id)
@@ -59,22 +64,25 @@ class Door:
     async def _plain(self, request: Request, receive: Receive, send: Send) -> None:
         answering = asyncio.ensure_future(self._intake.answer(request))
         await _until(answering, receive)
-        outcome = answering.result().outcome
+        found = answering.result()
+        outcome = found.outcome
         if (wrong := trouble(outcome)) is not None:
             await self._tell(wrong, outcome, send)
             return
         told = labels(self._front, request.id) + headers.of_outcome(outcome)
-        await send_whole(send, 200, self._body(outcome), told)
+        await send_whole(send, 200, self._body(found), told)
 
-    def _body(self, outcome: Outcome) -> bytes:
+    def _body(self, found: Served) -> bytes:
         """The provider's own bytes where it spoke this dialect; else the answer put into it."""
+        outcome = found.outcome
         assert outcome.served is not None
         served = outcome.attempts[outcome.served]
         assert served.answer is not None
         if served.answer.dialect == self._front.dialect and served.answer.body:
             return self._own(served.answer, outcome.request)
         reply = wire.Reply(outcome.request.id, int(self._wall()), served.answer.model)
-        return self._front.encode_answer(served.answer, served.usage, reply, outcome.request)
+        usage = found.usage or served.usage
+        return self._front.encode_answer(served.answer, usage, reply, outcome.request)
 
     def _own(self, answer: Answer, request: Request) -> bytes:  # noqa: ARG002 embeddings look at it
         return answer.body
@@ -128,11 +136,17 @@ class EmbeddingsDoor(Door):
         return as_asked(answer.body, request)
 
 
-def arrival(request_id: str, scope: Scope) -> wire.Arrival:
+def caller_of(intake: Intake, scope: Scope) -> Caller:
+    """Whose key came with a request. Raises RequestError where keys contradict one another."""
+    return intake.parts.client_keys.caller(headers.shown_keys(scope["headers"]))
+
+
+def arrival(request_id: str, scope: Scope, caller: Caller) -> wire.Arrival:
     """What came beside the body. Raises RequestError for headers that make no sense."""
     given = scope["headers"]
     query = scope["query_string"].decode("latin-1")
-    return wire.Arrival(request_id, headers.directions(given), headers.known(given), query)
+    directions = entered(headers.directions(given), caller)
+    return wire.Arrival(request_id, directions, headers.known(given), query)
 
 
 def _told(wrong: Trouble, outcome: Outcome) -> wire.Trouble:

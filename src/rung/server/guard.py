@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rung.calling import STOPPING
 from rung.core.errors import RequestError, RungError, UpstreamError
-from rung.runner import STOPPING
 
 logger = logging.getLogger(__name__)
 

@@ -11,6 +11,7 @@ from rung.core.errors import RequestError
 from rung.core.money import exact, from_usd
 from rung.core.outcome import Outcome
 from rung.core.types import Directions, Lane, Usage, UsageSource
+from rung.server.harnesses import asker
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -19,6 +20,9 @@ UNGATED: Headers = [(b"x-rung-gated", b"false")]
 
 ESTIMATED: Headers = [(b"x-rung-estimated", b"true")]
 """On counts that no provider made."""
+
+PRIVATE: Headers = [(b"x-rung-private", b"true")]
+"""On answers of which nothing left this machine."""
 
 NO_RETRY: Headers = [(b"x-should-retry", b"false")]
 """Keeps the SDKs of OpenAI and Anthropic from asking again for what will not come."""
@@ -42,21 +46,30 @@ MOST_DEADLINE_MS = 86_400_000
 
 
 def directions(headers: Iterable[tuple[bytes, bytes]]) -> Directions:
-    """The `x-rung-*` headers of a request. Raises RequestError that names the header at fault."""
+    """The `x-rung-*` headers of a request, and what its client implies where they say nothing.
+
+    Raises RequestError that names the header at fault.
+    """
+    headers = list(headers)
     asked: dict[str, str] = {}
     for raw, value in headers:
         name = raw.lower().decode("latin-1")
         if name.startswith(PREFIX):
             asked[name] = _once(name, value.decode("latin-1").strip(), asked.get(name))
     verify = asked.get(VERIFY, "")
+    client = asker(headers)
     return Directions(
         ladder=asked.get("x-rung-ladder") or None,
         tier=asked.get("x-rung-tier") or None,
         verify=tuple(name.strip() for name in verify.split(",") if name.strip()),
         project=asked.get("x-rung-project") or None,
-        lane=_lane(asked.get("x-rung-lane")),
+        lane=_lane(asked.get("x-rung-lane") or client.lane),
         deadline_seconds=_deadline(asked.get("x-rung-deadline-ms")),
         max_cost_nanousd=_cap(asked.get("x-rung-max-usd")),
+        ceiling=asked.get("x-rung-ceiling") or None,
+        private=_flag("x-rung-private", asked.get("x-rung-private")),
+        fresh=_fresh(asked.get("x-rung-cache")),
+        agent=client.agent,
     )
 
 
@@ -74,6 +87,21 @@ def known(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return found
 
 
+def shown_keys(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, ...]:
+    """The keys that a client shows, each once, where OpenAI's and Anthropic's clients put them."""
+    found: list[bytes] = []
+    for given, value in headers:
+        name, key = given.lower(), value.strip()
+        if name == b"authorization":
+            scheme, _, key = key.partition(b" ")
+            key = key.strip() if scheme.lower() == b"bearer" else b""
+        elif name != b"x-api-key":
+            continue
+        if key:
+            found.append(key)
+    return tuple(dict.fromkeys(found))
+
+
 def _once(name: str, value: str, before: str | None) -> str:
     """A header's value. Only the list of checks may come in several lines: they add up."""
     if name not in KNOWN:
@@ -89,7 +117,7 @@ def _once(name: str, value: str, before: str | None) -> str:
 
 KNOWN = frozenset(
     {"x-rung-ladder", "x-rung-tier", "x-rung-verify", "x-rung-project", "x-rung-lane"}
-    | {"x-rung-deadline-ms", "x-rung-max-usd"}
+    | {"x-rung-deadline-ms", "x-rung-max-usd", "x-rung-ceiling", "x-rung-private", "x-rung-cache"}
 )
 
 
@@ -100,6 +128,22 @@ def _lane(value: str | None) -> Lane:
         lanes = ", ".join(Lane)
         said = f"x-rung-lane must be one of: {lanes}."
         raise RequestError(said, param="x-rung-lane") from None
+
+
+def _flag(name: str, value: str | None) -> bool:
+    """A yes or a no. What cannot be read is no no, nor is an empty value."""
+    if value is None:
+        return False
+    if value.lower() not in {"true", "false"}:
+        raise RequestError(f"{name} must be true or false.", param=name)
+    return value.lower() == "true"
+
+
+def _fresh(value: str | None) -> bool:
+    if value not in {None, "", "bypass"}:
+        said = "x-rung-cache can only be `bypass`."
+        raise RequestError(said, param="x-rung-cache", fix="leave the header out")
+    return value == "bypass"
 
 
 def _deadline(value: str | None) -> float | None:
@@ -144,11 +188,14 @@ def of_outcome(outcome: Outcome) -> Headers:
     if best is not None and outcome.served is not None:
         model = "" if best.answer is None else best.answer.model
         told += [(b"x-rung-tier", safe(best.tier)), (b"x-rung-model", safe(model))]
+    cached = outcome.cached_of is not None
     told += [
-        (b"x-rung-attempts", b"%d" % len(outcome.attempts)),
+        *([(b"x-rung-cache", b"hit")] if cached else []),
+        (b"x-rung-attempts", b"%d" % (0 if cached else len(outcome.attempts))),
         (b"x-rung-verified", VERIFIED[outcome.verified]),
         (b"x-rung-cost-usd", exact(outcome.cost_nanousd).encode()),
     ]
+    told += PRIVATE if outcome.plan.private else []
     if outcome.served is not None and (sure := outcome.confidence) is not None:
         told += [(b"x-rung-confidence", sure.words.encode())]
     if outcome.served is not None and _estimated(outcome.attempts[outcome.served].usage):

@@ -13,12 +13,14 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from rung.assemble import Assembly, assemble
+from rung.calling import STOPPING
 from rung.config import Config, not_loopback
 from rung.core.errors import ConfigError
-from rung.runner import STOPPING
+from rung.core.task_weights import shipped
 from rung.server.app import build
 from rung.server.guard import App, Receive, Scope, Send, stopping
 from rung.server.replies import refuse_at
+from rung.warmth import Warmth, kept_of
 
 HEADER_READ_MS = 10_000
 DRAIN_SECONDS = 20.0
@@ -141,12 +143,15 @@ class Draining:
 
 
 async def _warm(parts: Assembly) -> None:
-    """Load the price list, then the default ladder's local models, while serving."""
+    """Load the price list, then local models, and keep loaded what is to be, while serving."""
     await asyncio.to_thread(parts.prices.load)
-    for name in parts.config.file.ladders[parts.config.default_ladder].tiers:
-        tier = parts.tiers[name]
-        if tier.local:
-            await tier.provider.warm()
+    if parts.config.file.rules or parts.config.file.routing is not None:
+        await asyncio.to_thread(shipped)
+    ladder = parts.config.file.ladders[parts.config.default_ladder]
+    local = [name for name in ladder.tiers if parts.tiers[name].local]
+    warmth = Warmth(parts.tiers, kept_of(parts.config.file.tiers), local)
+    parts.pace.cold = warmth.wake
+    await warmth.run()
 
 
 def _free_port(host: str, port: int) -> int:

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
-from rung.core.engine import Action, Call, Release
+from rung.core.engine import Action, Call
 from rung.core.growth import Delta
 from rung.core.parts import Choice
+from rung.core.plan import Plan
+from rung.core.release import Release
 from rung.core.types import Attempt, History, Request
 from rung.intake import Served
 from rung.server import headers
@@ -51,6 +53,11 @@ class StreamSink:
         self._writer: StreamWriter | None = None
         self._calls = 0
         self._gated = True
+        self._private = False
+
+    def planned(self, plan: Plan) -> None:
+        """Learn whether the request is private, for the headers."""
+        self._private = bool(plan.private)
 
     def watch(self, action: Action, history: History) -> None:
         """Count the calls, and learn whether the next one is gated, for the headers."""
@@ -64,6 +71,7 @@ class StreamSink:
         if not self.began:
             told = headers.of_call(self._request.id, tier, model, self._calls)
             ungated = not self._gated and _asks_for_gates(self._request)
+            told += headers.PRIVATE if self._private else []
             await self._begin(told + (headers.UNGATED if ungated else []))
         if delta.raw and delta.dialect == self._front.dialect:
             self._label(model)
@@ -76,7 +84,8 @@ class StreamSink:
     async def beat(self) -> None:
         """Tell a caller who has heard nothing lately that the connection lives."""
         if not self.began:
-            await self._begin(headers.of_request(self._request.id))
+            told = headers.of_request(self._request.id)
+            await self._begin(told + (headers.PRIVATE if self._private else []))
         if self._quiet:
             await self._chunk(self._pulse())
         self._quiet = True
@@ -112,7 +121,8 @@ class StreamSink:
             await self._chunk(rest + attempt.answer.ending, last=True)
             return
         writer = self._write_as(attempt.answer.model)
-        await self._chunk(writer.finish(attempt.answer, attempt.usage), last=True)
+        usage = served.usage or attempt.usage
+        await self._chunk(writer.finish(attempt.answer, usage), last=True)
 
     async def fail(self, trouble: Trouble) -> None:
         """End a stream that has begun with the dialect's error event: never a clean stop."""
