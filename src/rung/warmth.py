@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from rung.file_tables import TierTable
 from rung.orders import Tier
-from rung.providers.base import Provider, Residing
+from rung.providers.base import CallError, Provider, Residing
 from rung.providers.keeping import kept_seconds
 
 logger = logging.getLogger(__name__)
@@ -91,7 +91,11 @@ class Warmth:
             await (provider.keep() if isinstance(provider, Residing) else provider.warm())
         except Exception as error:  # noqa: BLE001 boundary: one tier's fault ends not the others' keep
             if tier not in self._failing:
-                logger.warning("tier %s could not be loaded: %s", tier, error)
+                # A call's failure is worded for people; any other error's words could hold a key.
+                said = (
+                    error.failure.message if isinstance(error, CallError) else type(error).__name__
+                )
+                logger.warning("tier %s could not be loaded: %s", tier, said)
             self._failing.add(tier)
         else:
             if tier in self._failing:
