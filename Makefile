@@ -49,7 +49,7 @@ bench: setup ## Measure the gateway against a direct call and a bare proxy
 
 lock: ## Resolve the newest allowed versions into requirements/
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade \
-	  --custom-compile-command 'make lock' --group dev --extra local --extra code --extra duckdb pyproject.toml -o requirements/dev.txt
+	  --custom-compile-command 'make lock' --group dev --extra local --extra code --extra duckdb --extra postgres --extra otel pyproject.toml -o requirements/dev.txt
 
 clean: ## Remove the environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

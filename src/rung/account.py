@@ -52,6 +52,7 @@ def stored_json(stored: StoredOutcome) -> dict[str, Any]:
         **_told(stored, stored.history),
         "requested_model": request.model,
         "project": request.project,
+        "key": request.key,
         "lane": request.lane,
         "streamed": request.streamed,
         "started_unix": stored.started_unix,
@@ -85,6 +86,7 @@ def _told(ended: Outcome | StoredOutcome, attempts: Sequence[Attempt]) -> dict[s
         "audit_of": ended.request.audit_of,
         "cached_of": _cached_of(ended),
         "private": _private(ended),
+        "loop": ended.request.loop or None,
         "ladder": ended.plan.ladder,
         "tier": None if ended.served is None else attempts[ended.served].tier,
         "verified": ended.verified,
@@ -168,6 +170,7 @@ def attempt_json(attempt: Attempt) -> dict[str, Any]:
         "phase": attempt.phase.value,
         "local": attempt.local,
         "beside": attempt.beside,
+        "drained": attempt.drained,
         "verdicts": [verdict_json(verdict) for verdict in attempt.verdicts],
         "losses": list(attempt.losses),
     }
@@ -198,6 +201,12 @@ def usage_json(usage: Usage) -> dict[str, Any]:
         "cache_write_tokens": usage.cache_write_tokens,
         "cache_write_1h_tokens": usage.cache_write_1h_tokens,
         "reasoning_tokens": usage.reasoning_tokens,
+        "image_tokens": usage.image_tokens,
+        "audio_tokens": usage.audio_tokens,
+        "audio_output_tokens": usage.audio_output_tokens,
+        "image_output_tokens": usage.image_output_tokens,
+        "server_tools": usage.server_tools,
+        "file_searches": usage.file_searches,
         "source": usage.source.value,
     }
 

@@ -9,9 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rung.config import Config
+from rung.bodies import bodies_of
+from rung.budgeting import purse_of
+from rung.callers import callers_of
+from rung.config import Config, default_ledger
 from rung.conversations import remembered
 from rung.core.errors import ConfigError, RungError
 from rung.core.types import Request
@@ -29,17 +33,21 @@ from rung.fittings import (
     verifier_of,
 )
 from rung.gates import Gates
-from rung.guides import Answers, Compression, Pace
+from rung.guides import Answers, Breakers, Compression, Loops, Pace
 from rung.inspection import problems
 from rung.intake import Baselines, Intake, Parts
 from rung.learned import learner
+from rung.marks import PrivateMarks
 from rung.orders import Pricer, Tier
 from rung.pace import MeasuredPace
 from rung.planning import Guides
 from rung.pricing import PriceBook
-from rung.projects import ClientKeys, keys_of, projects_of
+from rung.projects import keys_of, projects_of
 from rung.providers.base import Health, Provider
+from rung.resending import Resends
 from rung.routing import Router
+from rung.telemetry.spans import Model
+from rung.telemetry.watching import Sights, Watching, watching
 from rung.verifiers.base import Verifier
 from rung.ways import Ways
 from rung.workshop import Workshop, tier_of
@@ -47,6 +55,8 @@ from rung.workshop import Workshop, tier_of
 if TYPE_CHECKING:
     from rung.audits import Audits
     from rung.ledger import Ledger
+    from rung.ledger.notices import Board
+    from rung.ledger.upkeep import Chore
 
 
 MEBIBYTE = 1024 * 1024
@@ -63,7 +73,9 @@ class Assembly:
     prices: PriceBook
     workshop: Workshop
     pace: MeasuredPace
+    watching: Watching
     audits: Audits | None = None
+    board: Board | None = None
 
     async def health(self, tier: str, seconds: float) -> Health:
         """Look at one tier for at most so long. Never raises."""
@@ -81,8 +93,13 @@ class Assembly:
         One part that fails to close keeps none of the others open.
         """
         async with AsyncExitStack() as parts:
+            parts.push_async_callback(self.watching.close)
             if self.ledger is not None:
                 parts.callback(self.ledger.close)
+                parts.callback(self.workshop.purse.close)
+            if self.board is not None:
+                parts.push_async_callback(asyncio.to_thread, self.board.close)
+            parts.push_async_callback(self.intake.parts.callers.close)
             parts.push_async_callback(self.workshop.close)
             for tier in self.tiers.values():
                 parts.push_async_callback(tier.provider.close)
@@ -101,32 +118,60 @@ def assemble(
     found = problems(config, ready or ())
     if found:
         raise ConfigError(found)
-    workshop = Workshop(config, ready or {})
+    workshop = Workshop(config, ready or {}, new_id())
     book = PriceBook(now=lambda: datetime.now(UTC))
     ways = ways_of(config, workshop, book)
     gates = gates_of(config, workshop)
-    opened = _open_ledger(config) if ledger else None
+    opened = _open_ledger(config, workshop.process_id) if ledger else None
     pace = pace_of(ways, workshop, opened)
+    board = None if opened is None else board_of(opened, workshop, pace)
+    callers = callers_of(config, keys_of(config), ways, opened)
+    watcher = watching_of(ways, workshop)
+    if opened is not None:
+        workshop.purse = purse_of(
+            config, opened, workshop.process_id, callers.accounts, workshop.bell
+        )
+    guides = replace(guides_of(opened, ways, workshop, pace, board), keys=callers)
     parts = Parts(
         ways=ways,
         gates=gates,
         baselines=_Baselines(dict(_baselines(config, ways.tiers, book)), book),
-        book=opened,
+        book=None if opened is None else watcher.over(opened, config.ledger),
         desk=None if opened is None else _desk(config, opened, workshop),
         equipped=workshop.equipped,
-        guides=guides_of(opened, ways, workshop, pace),
+        guides=guides,
         answers=_answers(config, opened),
-        client_keys=ClientKeys(keys_of(config), apart=config.file.cache is not None),
+        callers=callers,
         secrets=secrets_of(config),
+        resends=None if opened is None else Resends(time.time, opened, workshop.process_id),
+        traced=None if watcher.traces is None else config.file.telemetry.sample,
+        bodies=bodies_of(config, opened, secrets_of(config), time.time),
     )
     audits = None if opened is None else _audits(config, opened, parts)
     if audits is not None:
         parts = replace(parts, after=audits.consider)
-    return Assembly(config, _intake(parts), ways.tiers, opened, book, workshop, pace, audits)
+    intake = _intake(parts)
+    return Assembly(
+        config, intake, ways.tiers, opened, book, workshop, pace, watcher, audits, board
+    )
 
 
 def _intake(parts: Parts) -> Intake:
     return Intake(parts, clock=time.perf_counter, wall=time.time, new_id=new_id)
+
+
+def watching_of(ways: Ways, workshop: Workshop) -> Watching:
+    """What watches these parts. Raises ConfigError without the packages that traces need."""
+    tables = workshop.config.file.tiers
+    models = {name: Model(each.model, tables[name].provider) for name, each in ways.tiers.items()}
+    local = frozenset(name for name, each in ways.tiers.items() if each.local)
+
+    def refusing() -> dict[str, bool]:
+        standings = {} if workshop.breakers is None else workshop.breakers.standings()
+        return {tier: bool(each.why) for tier, each in standings.items()}
+
+    sights = Sights(models, local, workshop.queues.standing, refusing)
+    return watching(workshop.config, sights, workshop.process_id)
 
 
 def ways_of(config: Config, workshop: Workshop, book: PriceBook) -> Ways:
@@ -170,24 +215,66 @@ def pace_of(ways: Ways, workshop: Workshop, ledger: Ledger | None) -> MeasuredPa
     return pace
 
 
-def guides_of(ledger: Ledger | None, ways: Ways, workshop: Workshop, pace: Pace) -> Guides:
+def board_of(ledger: Ledger, workshop: Workshop, pace: MeasuredPace) -> Board:
+    """Where this process tells other replicas what it knows, and hears what they do."""
+    from rung.ledger.notices import Board
+    from rung.warmth import SharedStay
+
+    board = Board(ledger, workshop.process_id, time.monotonic)
+    if workshop.breakers is not None:
+        workshop.breakers.share(board)
+    stay = SharedStay(workshop.shared_models(), board, time.monotonic)
+    pace.used, pace.elsewhere = stay.used, stay.elsewhere
+    return board
+
+
+def guides_of(
+    ledger: Ledger | None, ways: Ways, workshop: Workshop, pace: Pace, board: Board | None = None
+) -> Guides:
     """Everybody who has a say in where a request starts."""
     config = workshop.config
     autos = {name: auto_of(table, config) for name, table in config.file.ladders.items()}
     experience = Experience(autos, ledger, time.monotonic)
     experience.take_up()
+    private = PrivateMarks()
+    if board is not None:
+        private.share(board)
     return Guides(
         projects=projects_of(config, ways),
         router=Router(rules_of(config), ways.policies),
         experience=experience,
         conversations=remembered(
-            config.file.conversations, ways, time.time, ledger, _second_usd(config)
+            config.file.conversations, ways, time.time, ledger, _second_usd(config), private
         ),
         privacy=workshop.privacy,
         compression=_compression(config),
         learned=learner(config.file.routing, ledger, time.monotonic),
         pace=pace,
+        breakers=workshop.breakers or Breakers(),
+        loops=loops_of(workshop, board),
+        hearing=() if board is None else (board,),
+        purse=workshop.purse,
     )
+
+
+def loops_of(workshop: Workshop, board: Board | None) -> Loops:
+    """What looks out for agents that go round in circles, together with other processes."""
+    table, url = workshop.config.file.loops, workshop.config.file.spending.webhook
+    if not table.same_calls:
+        return Loops()
+    from rung.loops import Then, WatchedLoops, notice
+
+    then = Then(table.then)
+
+    def tell(request: Request) -> None:
+        if url is not None:
+            private = request.directions.private
+            workshop.bell(url).send(request.id, notice(request, then), private=private)
+
+    watched = WatchedLoops(table.same_calls, then, time.monotonic, tell)
+    if board is not None:
+        watched.share(board)
+    return watched
 
 
 def _second_usd(config: Config) -> float:
@@ -230,8 +317,8 @@ def _audits(config: Config, ledger: Ledger, main: Parts) -> Audits | None:
     }
     ways = Ways(main.ways.tiers, policies, config.default_ladder)
     # Answers are looked at, too: what a model has written may be private where the request is not.
-    guides = Guides(privacy=main.guides.privacy)
-    again = Parts(ways, main.gates, NoBaselines(), ledger, equipped=main.equipped, guides=guides)
+    guides = Guides(privacy=main.guides.privacy, purse=main.guides.purse)
+    again = Parts(ways, main.gates, NoBaselines(), main.book, equipped=main.equipped, guides=guides)
     judge = replace(again, gates=replace(main.gates, by_ladder={}))
     return Audits(rules, Auditors(_intake(again), _intake(judge)), ledger, time.time)
 
@@ -280,7 +367,30 @@ def _baselines(
         yield top.name, top.pricer
 
 
-def _open_ledger(config: Config) -> Ledger:
+def _open_ledger(config: Config, process_id: str) -> Ledger:
     from rung.ledger import Ledger
 
-    return Ledger.open(config.ledger)
+    opened = Ledger.open(config.ledger)
+    try:
+        opened.attend(process_id, spool_of(config), (_retention(config, opened, process_id),))
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def _retention(config: Config, ledger: Ledger, process_id: str) -> Chore:
+    """What keeps the ledger within its age and size."""
+    from rung.ledger.retention import MB, Limits, Retention
+
+    told = config.file.retention
+    most = None if told.max_mb is None else told.max_mb * MB
+    return Retention(ledger, Limits(told.days, most, told.bodies_days), process_id).chore
+
+
+def spool_of(config: Config) -> Path:
+    """Where outcomes wait that the ledger cannot take: beside its file, or at the default one's."""
+    place = config.ledger
+    if isinstance(place, Path):
+        return place.with_name(f"{place.name}-spool")
+    return default_ledger(config.environment).with_name("spool")

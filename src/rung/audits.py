@@ -194,7 +194,8 @@ def unaudited(outcome: Outcome, by: str) -> str | None:
         "two models' embeddings do not compare": Need.EMBEDDINGS in request.needs,
         "its bytes left before anything was accepted": outcome.ungated,
         "the provider runs its tools, and would again": _runs_tools(request),
-        f"the request may not go to {by}": any(e.tier == by for e in outcome.plan.excluded),
+        f"the request may not go to {by}": any(e.tier == by for e in outcome.plan.excluded)
+        or by not in (request.directions.tiers or (by,)),
         "it has no answer that could be looked at": accepted(outcome) is None
         and (by == HUMAN or next(turned_down(outcome), None) is None),
     }

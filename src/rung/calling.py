@@ -1,17 +1,17 @@
-"""One call to one tier, from the asking to the booking; and two at once, where one keeps silent."""
+"""One call to one tier, from the asking to the booking."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import cast
 
 from rung.core.engine import Call
-from rung.core.features import estimate_tokens
 from rung.core.growth import Delta
+from rung.core.limits import left
 from rung.core.saying import said
 from rung.core.types import (
     Answer,
@@ -28,20 +28,21 @@ from rung.core.types import (
 from rung.core.verdicts import Status, Verdict
 from rung.delivery import Outlet, Sink, UndeliverableError
 from rung.drafting import ask
-from rung.orders import Order, Tier
-from rung.providers.base import CallError, Done, Event, Standing
-from rung.providers.estimating import may_have_read, written
+from rung.lines import STOPPING, to_the_end
+from rung.orders import Order, Tier, Wish
+from rung.paying import Payment, about, bounds_of, limited
+from rung.providers.base import Ask, CallError, Done, Event, Standing
+from rung.providers.estimating import counted, estimated, may_have_read
+from rung.providers.faults import without_keys, without_secrets
 from rung.verifiers.base import Watch, watch
 from rung.wire.calls import may_become_call, settled
 
-STOPPING = "this gateway is stopping."
-"""The reason given with a cancellation that is not the caller's leaving."""
-
-FAULTS_OF_OURS = {Fault.TIMEOUT: EndedBy.LIMIT, Fault.INTERNAL: EndedBy.INTERNAL}
+FAULTS_OF_OURS = {
+    Fault.TIMEOUT: EndedBy.LIMIT,
+    Fault.BUDGET: EndedBy.LIMIT,
+    Fault.INTERNAL: EndedBy.INTERNAL,
+}
 """Who ended a call that no provider ended."""
-
-MOST_PENDING = 16
-"""Events of a call that are taken before somebody asks for them."""
 
 
 class CutError(Exception):
@@ -59,7 +60,9 @@ class Progress:
     """How far one call has come.
 
     ``usage`` is what the provider has told of it on the way. ``doomed`` is the check that broke it
-    off, with the reason.
+    off, with the reason. ``unheard``: what came last is nobody's, whose caller has left;
+    ``stopped``: the gateway itself is about to end. ``hasty``: it does not stand in line for money.
+    ``payment`` is there where the call costs any.
     """
 
     id: str
@@ -75,7 +78,11 @@ class Progress:
     first_at: float | None = None
     doomed: tuple[str, str] | None = None
     done: Done | None = None
+    unheard: bool = False
+    stopped: bool = False
     standing: Standing = field(default_factory=Standing)
+    hasty: bool = False
+    payment: Payment | None = None
 
     def grow(self, delta: Delta) -> None:
         """Note what came, for the draft and for the bill."""
@@ -86,6 +93,19 @@ class Progress:
             self.written += (text for call in delta.calls for text in (call.name, call.arguments))
         if delta.usage is not None:
             self.usage = delta.usage
+
+    def grow_unheard(self, event: Event) -> None:
+        """Note what came after the caller had left: for the bill alone."""
+        self.unheard = True
+        if isinstance(event, Done):
+            self.done = event
+        else:
+            self.grow(event)
+
+    @property
+    def ends(self) -> bool:
+        """Whether it is to end at once: its tier's whole answer is of no use, or was not begun."""
+        return self.doomed is not None or self.stopped or self.standing.waiting
 
     def seen_through(self, delta: Delta) -> tuple[str, str] | None:
         """The check that can no longer pass, with the reason, if there is one."""
@@ -143,8 +163,30 @@ class Calls:
         sent = order.sent or order.request
         shown = self._shown(call, history)
         asked = ask(sent, order.plan, call.action, shown, order.verifiers)
+        if order.request.trace is not None:
+            asked = replace(asked, trace=order.request.trace.header(call.id))
         call.standing = asked.standing
+        if not call.tier.pricer.price.free:
+            return self._paid(call, asked, history)
         return cast("AsyncGenerator[Event]", call.tier.provider.call(asked))
+
+    def _paid(self, call: Progress, asked: Ask, history: History) -> AsyncGenerator[Event]:
+        """What the tier answers once there is money for it."""
+        order, plan = self.order, self.order.plan
+        request, tier = order.request, call.tier
+        money = left(plan, history, 0.0)[1]
+        most = order.purse.output_limit(request, capped=money is not None)
+        asked = limited(asked, tier, self.at, most, money)
+        seconds = max(0.0, left(plan, history, self.elapsed())[0])
+        wish = Wish(
+            call.id,
+            request,
+            bounds_of(asked, self.at).worst_cost(tier),
+            0.0 if call.hasty else seconds,
+            about(request, tier, self.at, ladder=plan.ladder, kind=call.action.kind.value),
+        )
+        call.payment = Payment(order.purse, wish, call.standing, self.elapsed)
+        return call.payment.events(asked, tier.provider.call, patient=plan.patient)
 
     def _shown(self, call: Progress, history: History) -> History:
         """The history without the words of local tiers that must not leave with this call."""
@@ -160,6 +202,8 @@ class Calls:
 
     async def drain(self, call: Progress, events: AsyncGenerator[Event]) -> Attempt:
         """Take the answer to its end, whatever it is. Raises CutError where the request ends."""
+        if call.tier.drains:
+            events = to_the_end(events, call.grow_unheard, lambda: call.ends)
         try:
             async with aclosing(events):
                 async for event in events:
@@ -197,14 +241,19 @@ class Calls:
         free = call.outlet.take(event)
         if not call.released and not free:
             call.doomed = call.seen_through(event)
-        if self.sink is None:
-            return
-        for delta in free:
-            call.released = True
-            try:
-                await self.sink.release(call.tier.name, delta)
-            except Exception as error:  # boundary: the face that takes the bytes
-                raise UndeliverableError from error
+        if self.sink is not None and free:
+            await self._release(free, call, self.sink)
+
+    async def _release(self, free: Sequence[Delta], call: Progress, sink: Sink) -> None:
+        try:
+            for delta in free:
+                call.released = True
+                await sink.release(call.tier.name, delta)
+        except asyncio.CancelledError as cancelled:
+            call.stopped = STOPPING in cancelled.args
+            raise
+        except Exception as error:  # boundary: the face that takes the bytes
+            raise UndeliverableError from error
 
     def booked(
         self, call: Progress, error: CallError | None, by: EndedBy = EndedBy.CLIENT
@@ -217,11 +266,15 @@ class Calls:
         done = call.done if error is None else None
         # A call that was cut off after its end has still reported what it used.
         told = call.done or error
-        queued = call.standing.queued_seconds
+        payment = call.payment
+        queued = call.standing.queued_seconds + (payment.waited_seconds if payment else 0.0)
         load = (told.load_seconds if told else 0.0) + call.standing.load_seconds
         worked = max(0.0, ended - call.started_at - load - queued)
         usage = self._usage(call, error)
         pricer = call.tier.pricer
+        cost = pricer.cost(usage, worked, self.at)
+        if payment is not None:
+            payment.settle(cost)
         self.held[call.id] = call.outlet.held
         return Attempt(
             id=call.id,
@@ -232,7 +285,7 @@ class Calls:
             answer=done.answer if done else call.draft() if error is None else None,
             failure=error.failure if error else None,
             usage=usage,
-            cost_nanousd=pricer.cost(usage, worked, self.at),
+            cost_nanousd=cost,
             price=pricer.price,
             load_seconds=load,
             first_token_seconds=call.first_token_seconds(load + queued),
@@ -244,93 +297,28 @@ class Calls:
             local=call.tier.local,
             spared_tokens=self.order.spared_tokens,
             queued_seconds=queued,
+            drained=call.unheard and call.done is not None,
+            reserved_nanousd=None if payment is None else payment.reserved_nanousd,
         )
 
     def _doom(self, doomed: tuple[str, str], at: float) -> Verdict:
         """The verdict that broke an answer off."""
         name, reason = doomed
         verifier = self.order.verifiers[name]
-        return Verdict(name, Status.FAILED, f"broken off: {reason}", verifier.trust, at=at)
+        told = f"broken off: {without_keys(without_secrets(reason, self.order.secrets))}"
+        return Verdict(name, Status.FAILED, told, verifier.trust, at=at)
 
     def _usage(self, call: Progress, error: CallError | None) -> Usage:
         """The provider's own counts, else an estimate said to be one; nothing if it was refused."""
-        told = call.done.usage if call.done else error.usage if error else Usage()
+        if call.done is not None:
+            return counted(call.done.usage, self.order.input_tokens, call.done.answer)
+        told = error.usage if error else Usage()
         if told.source is not UsageSource.NONE:
             return told
-        wrote = written(call.done.answer) if call.done else "".join(call.written)
-        worked = call.done is not None or bool(wrote) or may_have_read(error)
-        if not worked:
+        wrote = "".join(call.written)
+        if not (wrote or may_have_read(error)):
             return told
-        known = call.usage or Usage(self.order.input_tokens)
-        return replace(
-            known,
-            output_tokens=max(known.output_tokens, estimate_tokens(wrote)),
-            source=UsageSource.ESTIMATED,
-        )
-
-
-# ------------------------------------------------------------------ two at once
-
-
-class Line:
-    """The events of a call that runs in a task of its own, so that somebody may wait beside it.
-
-    A provider's generator has to begin and end in one task: its time-outs belong to that.
-    """
-
-    def __init__(self, events: AsyncGenerator[Event]) -> None:
-        self._queue: asyncio.Queue[Event | BaseException | None] = asyncio.Queue(MOST_PENDING)
-        self._first = asyncio.Event()
-        self._task = asyncio.ensure_future(self._pump(events))
-        self._ending = False
-        self.failed_first = False
-
-    async def _pump(self, events: AsyncGenerator[Event]) -> None:
-        end: BaseException | None = None
-        try:
-            async with aclosing(events):
-                async for event in events:
-                    self._first.set()
-                    await self._queue.put(event)
-        except Exception as error:  # noqa: BLE001 boundary: told to whoever takes the events
-            end = error
-        self.failed_first = not self._first.is_set()
-        self._first.set()
-        await self._queue.put(end)
-
-    @property
-    def silent(self) -> bool:
-        """Whether nothing came of it yet, not even an end."""
-        return not self._first.is_set()
-
-    async def heard(self) -> None:
-        """Return when it has given a sign of life, or has ended without one."""
-        await self._first.wait()
-
-    async def events(self) -> AsyncGenerator[Event]:
-        """Its events from the first on. Closing this ends the call."""
-        try:
-            while True:
-                event = await self._queue.get()
-                if event is None:
-                    return
-                if isinstance(event, BaseException):
-                    raise event
-                yield event
-        finally:
-            await self.close()
-
-    def end(self) -> None:
-        """Have the call ended; `close` waits until it is."""
-        if not self._ending:
-            # Once: a second time would break off what it still does to end well.
-            self._ending = True
-            self._task.cancel()
-
-    async def close(self) -> None:
-        """End the call at the other end too."""
-        self.end()
-        await asyncio.wait({self._task})
+        return estimated(self.order.input_tokens, wrote, call.usage)
 
 
 async def _refusing(why: str) -> AsyncGenerator[Event]:

@@ -19,7 +19,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from rung import rule_table
+from rung import exposure, rule_table
+from rung.core.addresses import is_url, with_password
 from rung.core.errors import ConfigError, Problem
 from rung.core.nearest import nearest
 from rung.file_tables import (
@@ -43,11 +44,14 @@ FILE_NAME = "rung.toml"
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A checked configuration. ``path`` is the file it came from, ``None`` for the built-in one."""
+    """A checked configuration. ``path`` is the file it came from, ``None`` for the built-in one.
+
+    ``ledger`` is a file, or the URL of a database as text, with its password: never to be shown.
+    """
 
     file: FileTable
     path: Path | None
-    ledger: Path
+    ledger: Path | str = field(repr=False)
     folder: Path
     environment: Mapping[str, str] = field(repr=False)
 
@@ -104,13 +108,22 @@ def parse(
     table = _validated(raw, path, text, problems)
     if table is not None:
         folder = path.resolve().parent
-        ledger = folder / table.ledger if table.ledger else default_ledger(env)
+        ledger = _ledger(table.ledger, folder, env)
         config = Config(table, path, ledger, folder, env)
         problems += [placed(problem, path, text) for problem in _cross_checks(config)]
         problems += [placed(p, path, text) for p in (inspect(config) if inspect else ())]
         if not problems:
             return config
     raise ConfigError(problems)
+
+
+def _ledger(named: str | None, folder: Path, env: Mapping[str, str]) -> Path | str:
+    """The place of the ledger that a file names; of a database, with the password that is set."""
+    if named is None:
+        return default_ledger(env)
+    if not is_url(named):
+        return folder / named
+    return with_password(named, env.get("RUNG_LEDGER_PASSWORD") or None)
 
 
 def default_ledger(env: Mapping[str, str]) -> Path:
@@ -243,9 +256,12 @@ def _keys_at(where: Sequence[str]) -> list[str]:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = _LOGIN.sub(r"\1***@", repr(value))
     return text if len(text) <= 60 else text[:57] + "..."
 
+
+_LOGIN = re.compile(r"(\w:/+)[^\s'\"]*@")
+"""A name and a password in an address, wherever it stands."""
 
 _NO_COMMAND = "add [verifiers.{}]; a command holds a blank, as in 'ruff check .', or begins with ./"
 
@@ -282,22 +298,11 @@ def _cross_checks(config: Config) -> list[Problem]:
         found.append(Problem("embeddings", f"there is no tier {file.embeddings!r}.", fix))
     tiers_of = {name: ladder.tiers for name, ladder in file.ladders.items()}
     found += rule_table.faults(file.rules, tiers, tiers_of, list(file.verifiers))
-    if (exposed := not_loopback("server.host", file.server.host)) is not None:
-        found.append(exposed)
+    server = file.server
+    found += exposure.faults(server.host, server.keys, server.hosts)
     return found
 
 
 def is_command(check: str) -> bool:
     """Whether an entry of a ladder's ``verify`` is a command line and no verifier's name."""
     return bool(re.search(r"\s", check.strip())) or check.startswith(("./", "/"))
-
-
-def not_loopback(place: str, host: str) -> Problem | None:
-    """Why a gateway without keys must not listen at ``host``, if so."""
-    if host in {"127.0.0.1", "::1", "localhost"}:
-        return None
-    return Problem(
-        place,
-        f"{host!r} can be reached from other machines, and there are no keys.",
-        "use 127.0.0.1, and a tunnel or an authenticating proxy in front",
-    )

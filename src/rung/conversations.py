@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Protocol
+from typing import Protocol
 
 from rung.core import switching
 from rung.core.climbs import Climbs, Hazard, Kind, hazard
@@ -31,14 +31,12 @@ from rung.core.switching import LEAST_CACHED, Outlook, Seat, TurnCost
 from rung.core.types import Lane, Request, Usage
 from rung.file_tables import ConversationsTable
 from rung.guides import Conversations
+from rung.marks import PrivateMarks
 from rung.orders import Pricer
 from rung.ways import TIER_PREFIX, Ways
 
 MOST_REMEMBERED = 10_000
 """Conversations, at about 1 KB each."""
-
-MOST_PRIVATE = 100_000
-"""Sessions that are remembered to be private, at about 100 bytes each."""
 
 LOOKED_BACK = 20
 """Turns that are read of a conversation that is not remembered."""
@@ -87,13 +85,14 @@ class Remembered(Conversations):
         tiers: Tiers,
         wall: Callable[[], float],
         archive: Archive | None = None,
+        private: PrivateMarks | None = None,
     ) -> None:
         self._settings = settings
         self._tiers = tiers
         self._wall = wall
         self._archive = archive
         self._standings: OrderedDict[str, Standing] = OrderedDict()
-        self._private: OrderedDict[str, None] = OrderedDict()
+        self._private = PrivateMarks() if private is None else private
         self._counts: dict[Kind, Climbs] = defaultdict(Climbs)
         self._reading: dict[str, asyncio.Future[None]] = {}
 
@@ -133,7 +132,7 @@ class Remembered(Conversations):
         if scope(name) not in self._private:
             _, private = await asyncio.to_thread(self._archive.conversation, name, 0)
             if private:
-                self._keep_private(name)
+                self._private.add(scope(name), told=True)
 
     async def _read(self, name: str, request: Request) -> None:
         assert self._archive is not None
@@ -145,7 +144,7 @@ class Remembered(Conversations):
             standing.take(turn, self._ranks(turn.ladder), recent)
         standing.spoken = before
         if private:
-            self._keep_private(name)
+            self._private.add(scope(name), told=True)
         # A turn that ended while the ledger was read knows more of the conversation than that.
         current = self._standings.get(name)
         if current is None or current.turns <= standing.turns:
@@ -286,7 +285,7 @@ class Remembered(Conversations):
     def keep_here(self, request: Request) -> None:
         """See `Conversations.keep_here`."""
         if request.conversation:
-            self._keep_private(request.conversation)
+            self._private.add(scope(request.conversation))
 
     def note(self, outcome: Outcome) -> None:
         """See `Conversations.note`."""
@@ -331,12 +330,8 @@ class Remembered(Conversations):
     def _keep(self, name: str, standing: Standing) -> None:
         self._standings[name] = standing
         self._standings.move_to_end(name)
-        _bound(self._standings, MOST_REMEMBERED)
-
-    def _keep_private(self, name: str) -> None:
-        self._private[scope(name)] = None
-        self._private.move_to_end(scope(name))
-        _bound(self._private, MOST_PRIVATE)
+        while len(self._standings) > MOST_REMEMBERED:
+            self._standings.popitem(last=False)
 
 
 def remembered(
@@ -345,6 +340,7 @@ def remembered(
     wall: Callable[[], float],
     archive: Archive | None,
     second_usd: float = 0.0,
+    private: PrivateMarks | None = None,
 ) -> Remembered:
     """The conversations of a configuration. ``second_usd`` is the price of a second's waiting."""
     return Remembered(
@@ -355,6 +351,7 @@ def remembered(
         ),
         wall,
         archive,
+        private,
     )
 
 
@@ -391,8 +388,3 @@ def _goes_on(request: Request) -> bool:
 
 def _pinned(request: Request) -> bool:
     return request.directions.tier is not None or request.model.startswith(TIER_PREFIX)
-
-
-def _bound(memory: OrderedDict[str, Any], most: int) -> None:
-    while len(memory) > most:
-        memory.popitem(last=False)

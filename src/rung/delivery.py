@@ -9,7 +9,7 @@ from rung.core.engine import Action
 from rung.core.growth import Delta
 from rung.core.plan import Plan
 from rung.core.release import Release
-from rung.core.types import History
+from rung.core.types import History, Request
 
 PREAMBLE_CHARACTERS = 400
 """What models usually say before they call a tool is shorter: two or three sentences."""
@@ -35,8 +35,8 @@ class Sink(Protocol):
 class Informed(Protocol):
     """What a sink has that wants to know the plan before anything is called."""
 
-    def planned(self, plan: Plan) -> None:
-        """Learn what may be tried."""
+    def planned(self, request: Request, plan: Plan) -> None:
+        """Learn what may be tried, and what was found out of the request."""
         ...
 
 

@@ -19,6 +19,8 @@ from pydantic import (
     field_validator,
 )
 
+from rung.core.addresses import is_place
+from rung.core.budgets import Per, Scope
 from rung.core.plan import OnExhausted, StreamMode
 from rung.core.sensitive_kinds import Kind
 from rung.core.types import Lane
@@ -75,12 +77,19 @@ class _Table(BaseModel):
 
 
 class PriceTable(_Table):
-    """A tier's own price, in US dollars per million tokens."""
+    """A price, in US dollars per million tokens, and for each search."""
 
     input_usd_per_mtok: Usd
     output_usd_per_mtok: Usd
     cache_read_usd_per_mtok: Usd | None = None
     cache_write_usd_per_mtok: Usd | None = None
+    cache_write_1h_usd_per_mtok: Usd | None = None
+    image_usd_per_mtok: Usd | None = None
+    audio_usd_per_mtok: Usd | None = None
+    audio_output_usd_per_mtok: Usd | None = None
+    image_output_usd_per_mtok: Usd | None = None
+    web_search_usd: Usd = Decimal(0)
+    file_search_usd: Usd = Decimal(0)
 
 
 class TierTable(_Table):
@@ -107,6 +116,7 @@ class TierTable(_Table):
     slots: Annotated[int, Field(ge=1, le=4096)] | None = None
     keep_warm: bool | None = None
     cache: Literal["auto", "off"] | None = None
+    on_disconnect: Literal["cancel", "drain"] = "cancel"
 
 
 class LadderTable(_Table):
@@ -129,15 +139,18 @@ class LadderTable(_Table):
     max_usd: Usd | None = None
     hedge_seconds: Seconds | None = None
     compress: bool = False
+    store_bodies: bool = False
 
 
 class ServerTable(_Table):
-    """Where the gateway listens. Only loopback addresses."""
+    """Where the gateway listens, and who may ask it."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = DEFAULT_PORT
     max_body_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
     hosts: tuple[str, ...] = ()
+    keys: Literal["auto", "required", "off"] = "auto"
+    metrics: Literal["auto", "open", "keys", "off"] = "auto"
 
 
 class SandboxTable(_Table):
@@ -187,6 +200,7 @@ class ProjectTable(_Table):
     lane: Lane | None = None
     private: bool = False
     key_env: tuple[str, ...] = ()
+    store_bodies: bool | None = None
 
 
 class CacheTable(_Table):
@@ -196,10 +210,83 @@ class CacheTable(_Table):
     max_age_seconds: Seconds = 3600.0
 
 
+class BudgetTable(_Table):
+    """A cap on what may be spent in a while. ``of`` names the one that it is for; else each has it.
+
+    Shares of the cap: ``warn_at`` tells the webhook, ``degrade_at`` leaves the dearer tiers out,
+    ``pause_at`` turns work away for which nobody waits.
+    """
+
+    name: Name
+    scope: Scope = Scope.TOTAL
+    of: str | None = None
+    usd: Usd
+    per: Per = Per.MONTH
+    warn_at: Share | None = 0.8
+    degrade_at: Share | None = None
+    pause_at: Share | None = None
+
+
+class SpendingTable(_Table):
+    """How paid calls are let through."""
+
+    ledger_away: Literal["refuse", "allow"] = "refuse"
+    allowance_usd: Usd = Decimal("0.50")
+    output_tokens: Annotated[int, Field(ge=256, le=1_000_000)] = 16_384
+    wait_seconds: Annotated[float, Field(ge=0, le=3600)] = 30.0
+    webhook: str | None = None
+
+
+class LoopsTable(_Table):
+    """When a conversation is taken for a runaway agent's, and what then. 0 calls: never."""
+
+    same_calls: Annotated[int, Field(ge=0, le=1000)] = 8
+    then: Literal["warn", "pause", "stop"] = "warn"
+
+    @field_validator("same_calls")
+    @classmethod
+    def _is_no_accident(cls, given: int) -> int:
+        if 0 < given < 3:
+            raise ValueError("should be 3 or more, or 0 to look for none")
+        return given
+
+
+class RetentionTable(_Table):
+    """How long rows are kept, and how much room they may take."""
+
+    days: Annotated[float, Field(gt=0, le=36_500)] | None = None
+    max_mb: Annotated[int, Field(ge=16)] | None = None
+    bodies_days: Annotated[float, Field(gt=0, le=36_500)] = 7.0
+
+
+class BreakersTable(_Table):
+    """When a tier that fails is left alone, and for how long at first."""
+
+    off: bool = False
+    failures: Annotated[int, Field(ge=1, le=1000)] = 5
+    open_seconds: Seconds = 10.0
+
+
+class TelemetryTable(_Table):
+    """What is told to the operator's tools."""
+
+    logs: Literal["text", "json"] = "text"
+    otlp_endpoint: str | None = None
+    service_name: Annotated[str, Field(min_length=1, max_length=100)] = "rung"
+    sample: Share = 1.0
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _is_an_address(cls, given: str | None) -> str | None:
+        if given is not None and not given.startswith(("http://", "https://")):
+            raise ValueError("should be an address: http://127.0.0.1:4318")
+        return given
+
+
 class FileTable(_Table):
     """The whole of rung.toml."""
 
-    ledger: Path | None = None
+    ledger: str | None = None
     baseline: str | None = None
     default_ladder: str | None = None
     embeddings: str | None = None
@@ -215,3 +302,16 @@ class FileTable(_Table):
     private: PrivateTable = PrivateTable()
     projects: dict[Name, ProjectTable] = Field(default_factory=dict)
     cache: CacheTable | None = None
+    budgets: tuple[BudgetTable, ...] = ()
+    spending: SpendingTable = SpendingTable()
+    loops: LoopsTable = LoopsTable()
+    retention: RetentionTable = RetentionTable()
+    breakers: BreakersTable = BreakersTable()
+    telemetry: TelemetryTable = TelemetryTable()
+
+    @field_validator("ledger")
+    @classmethod
+    def _is_a_place(cls, given: str | None) -> str | None:
+        if given is not None and not is_place(given):
+            raise ValueError("should be a path, or postgresql://USER@HOST:PORT/DATABASE")
+        return given

@@ -8,8 +8,10 @@ own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
+from rung.core.breaker import Refusal
+from rung.core.budgets import Account
 from rung.core.features import Features
 from rung.core.guidance import (
     NO_PACE,
@@ -35,6 +37,31 @@ class Projects:
     def applied(self, request: Request) -> Request:
         """The request within its project's limits. Raises RequestError beyond them."""
         return request
+
+
+class Keys:
+    """What holds for requests by the virtual keys that they came with. This one: nothing."""
+
+    def applied(self, request: Request) -> Request:
+        """The request within its key's rights. Raises RequestError beyond them."""
+        return request
+
+    def accounts(self, key: str | None) -> tuple[Account, ...]:
+        """Whose caps the requests of a key count on: its own, and those of its makers."""
+        return ()
+
+    def note(self, outcome: Outcome) -> None:
+        """Count what a finished request took."""
+
+
+class Bodies:
+    """Where what was asked and answered is stored. This one: nowhere."""
+
+    def note(self, outcome: Outcome) -> None:
+        """Store the words of a booked request, if they are to be stored; returns at once."""
+
+    async def close(self) -> None:
+        """Wait until what waits is stored."""
 
 
 class Conversations:
@@ -128,6 +155,28 @@ class Pace:
 
     def refresh(self) -> None:
         """Read the ledger. Blocks; raises LedgerError."""
+
+
+class Breakers:
+    """Which tiers are left alone because their calls fail. This one lets all be called."""
+
+    def of(self, tiers: Sequence[str]) -> Mapping[str, Refusal]:
+        """Those of these tiers that are not to be called now, and why."""
+        return {}
+
+
+class Loops:
+    """Whether an agent goes round in circles. This one does not look."""
+
+    def checked(self, request: Request) -> Request:
+        """The request, with why it was taken for one turn of a circle if it was.
+
+        Raises RequestError where such requests are turned away.
+        """
+        return request
+
+    def note(self, outcome: Outcome) -> None:
+        """Remember when a turn ended."""
 
 
 class Answers:

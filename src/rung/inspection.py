@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from rung import privacy, projects
+from rung import budgeting, privacy, projects
 from rung.config import Config, is_command
 from rung.core.errors import ConfigError, Problem, RungError
 from rung.core.nearest import nearest
@@ -28,7 +28,7 @@ from rung.providers.registry import (
 
 COMMON_KEYS = frozenset(
     {"provider", "context_tokens", "timeout_seconds", "retries", "repairs", "samples"}
-    | {"price", "usd_per_second", "local"}
+    | {"price", "usd_per_second", "local", "on_disconnect"}
 )
 KEYS = {
     ProviderKind.OPENAI_COMPATIBLE: COMMON_KEYS
@@ -76,6 +76,7 @@ def problems(config: Config, ready: Container[str] = ()) -> list[Problem]:
     found += _sandbox_problems(config)
     found += _audit_problems(config)
     found += projects.faults(config)
+    found += budgeting.faults(config)
     found += privacy.faults(config)
     if config.file.baseline is not None and config.file.baseline not in config.file.tiers:
         model = config.file.baseline
@@ -170,13 +171,18 @@ def _sandbox_problems(config: Config) -> Iterator[Problem]:
             if not folder.is_absolute() or not folder.is_dir():
                 said = f"{name!r} is no folder that begins with /."
                 yield Problem(place, said, 'reads = ["/opt/tool"]')
-            elif config.ledger.resolve().is_relative_to(checked(folder).resolve()):
+            elif _is_below(config.ledger, checked(folder)):
                 said = f"the ledger is below {name!r}, and commands would see it."
                 yield Problem(place, said, "name a folder that holds programs alone")
         except RungError as error:
             yield Problem(place, f"{error.message}.", error.fix)
         except (OSError, ValueError) as error:
             yield Problem(place, f"{name!r} cannot be looked at: {error}.", "correct the path")
+
+
+def _is_below(ledger: Path | str, folder: Path) -> bool:
+    """Whether it is a file there; a database elsewhere is no file."""
+    return isinstance(ledger, Path) and ledger.resolve().is_relative_to(folder.resolve())
 
 
 def _idle_model(table: TierTable, row: ProviderRow) -> set[str]:

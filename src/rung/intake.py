@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
+from rung.callers import Callers
 from rung.core.engine import Accept, Exhausted
 from rung.core.errors import LedgerError, RequestError
 from rung.core.features import features
@@ -25,19 +26,18 @@ from rung.core.types import (
     Attempt,
     EndedBy,
     History,
-    Kind,
     Request,
     Usage,
 )
 from rung.delivery import Informed, Sink
 from rung.desk import Desk
 from rung.gates import Gates
-from rung.guides import Answers
-from rung.memory import BrokenStreams, RetryBudget
+from rung.guides import Answers, Bodies
+from rung.memory import RetryBudget
 from rung.orders import Clock, Order, Pricer
 from rung.planning import Guides, Planner, Refreshing, as_it_is
-from rung.projects import ClientKeys
 from rung.providers.base import CallError, Counting
+from rung.resending import Resends
 from rung.runner import Run
 from rung.verifiers.base import Verifier
 from rung.ways import LADDER_PREFIX, TIER_PREFIX, Ways
@@ -70,9 +70,11 @@ class Baselines(Protocol):
 class Parts:
     """All that requests need, put together once.
 
-    ``client_keys`` say of which project a client is.
+    ``callers`` know clients by their keys, ``resends`` those who ask again; without, it is one of
+    the intake's own.
     ``equipped`` gives a check that a caller brought what it needs to run. ``after`` is told of each
-    outcome, with those checks, once it is booked; it returns at once and does not raise.
+    outcome, with those checks, once it is booked; it returns at once and does not raise. ``traced``
+    is the share (0..1) of requests whose traces are kept, ``None`` where nobody keeps any.
     """
 
     ways: Ways
@@ -83,9 +85,12 @@ class Parts:
     equipped: Callable[[Verifier], Verifier] = as_it_is
     guides: Guides = field(default_factory=Guides)
     answers: Answers = field(default_factory=Answers)
-    client_keys: ClientKeys = field(default_factory=ClientKeys)
+    callers: Callers = field(default_factory=Callers)
     secrets: tuple[str, ...] = ()
     after: Callable[[Outcome, tuple[Verifier, ...]], None] | None = None
+    traced: float | None = None
+    resends: Resends | None = None
+    bodies: Bodies = field(default_factory=Bodies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +136,9 @@ class Intake:
             parts.secrets,
             parts.equipped,
             self._retries.earn,
+            self._retries.spend,
         )
-        self._broken = BrokenStreams(wall)
+        self._resends = parts.resends or Resends(wall)
         self._last_words: set[asyncio.Future[None]] = set()
 
     def order(self, request: Request, extra: tuple[Verifier, ...] = ()) -> Order:
@@ -144,18 +150,18 @@ class Intake:
         self, request: Request, *, extra: tuple[Verifier, ...] = (), sink: Sink | None = None
     ) -> Served:
         """Serve one request. On cancellation its outcome is booked before CancelledError leaves."""
-        if (broken := self._broken.repeated_by(request)) is not None:
+        if (broken := await self._resends.repeated_by(request)) is not None:
             if broken.best is not None:
                 return Served(await self._answered(broken, told=True))
             request = replace(request, resend_of=broken.request.resend_of or broken.request.id)
         _check(request)
-        request = self._planner.entered(request)
+        request = self.parts.guides.loops.checked(self._planner.entered(request))
         await self._up_to_date(request)
         order = self._planner.order(request, extra)
         key = self.parts.answers.key(order, extra)
         kept = None if key is None else await self.parts.answers.get(key, order)
         if isinstance(sink, Informed):
-            sink.planned(order.plan)
+            sink.planned(order.request, order.plan)
         if kept is not None:
             return Served(await self._again(order, kept), usage=kept.usage)
         run, outcome = await self._run(order, sink)
@@ -229,7 +235,6 @@ class Intake:
     # -------------------------------------------------------------- the outcome
 
     def _outcome(self, run: Run, started: float) -> Outcome:
-        self._retries.spend(sum(each.kind is Kind.RETRY for each in run.history))
         decision = run.decision
         served, verified = _serve(run.order.plan, decision)
         attempts = run.history
@@ -256,7 +261,7 @@ class Intake:
             inbox=waits,
             traits=run.order.traits,
         )
-        self._broken.note(outcome)
+        self._resends.note(outcome)
         self.parts.guides.note(outcome)
         return outcome
 
@@ -281,7 +286,8 @@ class Intake:
         """
         request, used = order.request, Usage() if best is None else best.usage
         warm = min(order.warm_tokens, used.input_tokens)
-        same = Usage(used.input_tokens, used.output_tokens, warm, source=used.source)
+        # What it searched for and was shown would have been the same there.
+        same = replace(used, cache_read_tokens=warm, cache_write_tokens=0, cache_write_1h_tokens=0)
         costs = {name: pricer.cost(same, 0.0, at) for name, pricer in self.parts.baselines.named()}
         if request.model and not request.model.startswith((LADDER_PREFIX, TIER_PREFIX)):
             asked = self.parts.baselines.requested(request.model)
@@ -292,6 +298,7 @@ class Intake:
     async def _book(self, outcome: Outcome) -> None:
         if self.parts.book is not None:
             await self.parts.book.append(outcome)
+            self.parts.bodies.note(outcome)
 
     async def _answered(self, outcome: Outcome, *, told: bool = False) -> Outcome:
         desk = self.parts.desk
@@ -306,6 +313,7 @@ class Intake:
         """Wait until the last words of callers who have gone are in the ledger."""
         if self._last_words:
             await asyncio.wait(set(self._last_words))
+        await self.parts.bodies.close()
         if self.parts.desk is not None:
             await self.parts.desk.close()
 

@@ -67,7 +67,9 @@ class MeasuredPace(Pace):
     """Learns from each finished call; predicts those to come.
 
     ``cold`` is told of a tier that a request was sent past because its model is not in memory, so
-    that the next one finds it there. All methods but ``refresh`` are cheap and safe on the loop.
+    that the next one finds it there. ``used`` is told of each answer of a tier, ``elsewhere`` says
+    whether another process has its model in memory. All methods but ``refresh`` are cheap and safe
+    on the loop.
     """
 
     def __init__(
@@ -84,6 +86,8 @@ class MeasuredPace(Pace):
         self._names: dict[str, set[str]] = {}
         self._lock = threading.Lock()
         self.cold: Callable[[str], None] = _nobody
+        self.used: Callable[[str], None] = _nobody
+        self.elsewhere: Callable[[str], bool] = _nowhere
 
     # -------------------------------------------------------------- before a request
 
@@ -145,6 +149,8 @@ class MeasuredPace(Pace):
         found = stay()
         if found.resident is not False:
             return 0.0
+        if found.loading_seconds is None and self.elsewhere(tier):
+            return 0.0
         return max(usual - (found.loading_seconds or 0.0), usual * STILL_LOADING)
 
     # -------------------------------------------------------------- after a request
@@ -158,6 +164,8 @@ class MeasuredPace(Pace):
             timing = timing_of_attempt(attempt)
             if timing is None or place is None:
                 continue
+            if attempt.answer is not None:
+                self.used(attempt.tier)
             if attempt.answer is not None and attempt.answer.model:
                 self._names.setdefault(attempt.tier, set()).add(attempt.answer.model)
             known = self._known.get(attempt.tier)
@@ -215,6 +223,11 @@ class MeasuredPace(Pace):
 
 def _nobody(tier: str) -> None:
     """Where nobody keeps models in memory."""
+
+
+def _nowhere(tier: str) -> bool:  # noqa: ARG001 the shape of those that know
+    """Where no other process is heard of."""
+    return False
 
 
 def _place(tier: Tier) -> _Place:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from rung.core.errors import RequestError
-from rung.core.features import Features, features, may_keep_an_hour
+from rung.core.breaker import RESTING, Refusal
+from rung.core.errors import RequestError, RungError, UpstreamError
+from rung.core.features import Features, beyond, features, may_keep_an_hour
 from rung.core.guidance import NOTHING_TAUGHT, Known, Shrunk, Taught
 from rung.core.outcome import Outcome
 from rung.core.plan import (
@@ -27,12 +28,22 @@ from rung.core.plan import (
     stream_mode,
     tighter,
 )
-from rung.core.types import MOST_CHOICES, Lane, Need, Request
+from rung.core.types import MOST_CHOICES, Directions, Lane, Need, Request
 from rung.core.verdicts import Check
 from rung.experience import Experience
 from rung.gates import Gates
-from rung.guides import Compression, Conversations, Learned, Pace, Privacy, Projects
-from rung.orders import Order
+from rung.guides import (
+    Breakers,
+    Compression,
+    Conversations,
+    Keys,
+    Learned,
+    Loops,
+    Pace,
+    Privacy,
+    Projects,
+)
+from rung.orders import NO_PURSE, Order, Purse, retried
 from rung.routing import NO_RULES, Routed, Router
 from rung.verifiers.base import Verifier
 from rung.ways import Ways, unknown
@@ -61,6 +72,7 @@ class Guides:
     """Everybody who has a say beside the request itself and the ladder's own rules."""
 
     projects: Projects = field(default_factory=Projects)
+    keys: Keys = field(default_factory=Keys)
     router: Router = NO_RULES
     experience: Experience = field(default_factory=lambda: Experience({}))
     conversations: Conversations = field(default_factory=Conversations)
@@ -68,11 +80,15 @@ class Guides:
     compression: Compression = field(default_factory=Compression)
     learned: Learned = field(default_factory=Learned)
     pace: Pace = field(default_factory=Pace)
+    breakers: Breakers = field(default_factory=Breakers)
+    loops: Loops = field(default_factory=Loops)
+    purse: Purse = NO_PURSE
+    hearing: tuple[Refreshing, ...] = ()
 
     @property
     def refreshing(self) -> tuple[Refreshing, ...]:
         """Those who look into the ledger now and then."""
-        return self.experience, self.learned, self.pace
+        return self.experience, self.learned, self.pace, *self.hearing
 
     def note(self, outcome: Outcome) -> None:
         """Tell everybody of a finished request."""
@@ -80,6 +96,8 @@ class Guides:
         self.conversations.note(outcome)
         self.learned.note(outcome)
         self.pace.note(outcome)
+        self.keys.note(outcome)
+        self.loops.note(outcome)
 
 
 def as_it_is(verifier: Verifier) -> Verifier:
@@ -112,7 +130,7 @@ class Planner:
     """Makes orders. Calls nothing, writes nothing.
 
     ``equipped`` gives a check that a caller brought what it needs to run; ``may_retry`` counts a
-    request in and says whether it may retry.
+    request in and says whether it may retry, ``retry`` does so for each retry when it is due.
     """
 
     ways: Ways
@@ -121,22 +139,28 @@ class Planner:
     secrets: tuple[str, ...]
     equipped: Callable[[Verifier], Verifier]
     may_retry: Callable[[], bool]
+    retry: Callable[[], bool] = retried
 
     def entered(self, request: Request) -> Request:
-        """The request within its project's limits, with the key of its conversation.
+        """The request within its project's and its key's limits, with its conversation's key.
 
         Raises RequestError beyond those limits.
         """
-        return self.guides.conversations.named(self.guides.projects.applied(request))
+        guides = self.guides
+        return guides.conversations.named(guides.keys.applied(guides.projects.applied(request)))
 
     def order(self, request: Request, extra: tuple[Verifier, ...] = ()) -> Order:
-        """Plan a request that has entered. Raises RequestError for what cannot be served."""
+        """Plan a request that has entered.
+
+        Raises RequestError for what cannot be served, UpstreamError for what cannot be now.
+        """
         drafted = self.draft(request, extra)
         if drafted.plan.private:
             # Not only when it has ended: others of its session may run beside it.
             self.guides.conversations.keep_here(drafted.request)
         if not drafted.plan.steps:
-            raise nowhere(drafted.plan)
+            tiers = [each.tier for each in drafted.plan.excluded]
+            raise nowhere(drafted.plan, self.guides.breakers.of(tiers))
         return drafted
 
     def draft(self, request: Request, extra: tuple[Verifier, ...] = ()) -> Order:
@@ -161,6 +185,8 @@ class Planner:
             traits=taught.traits,
             warm_tokens=case.known.prompt_tokens,
             keeps=self.guides.privacy.keeps,
+            may_retry=self.retry,
+            purse=self.guides.purse,
         )
 
     def _planned(self, case: _Case, terms: Terms, taught: Taught) -> Plan:
@@ -212,12 +238,24 @@ class Planner:
             deadline_seconds=tighter(asked.deadline_seconds, case.routed.deadline_seconds),
             cost_cap_nanousd=asked.max_cost_nanousd,
             seed=case.seed,
-            barred=_above(_ceiling(case), policy, self.ways),
-            passed_over=pace.passed_over,
+            barred=_above(_ceiling(case), policy, self.ways) | _beyond_key(asked, policy),
+            passed_over={**self._spared(case.request, policy), **pace.passed_over},
+            resting={tier: each.why for tier, each in self._resting(policy).items()},
             expected=pace.expected,
             private=case.private,
             patient=asked.lane is not Lane.INTERACTIVE,
         )
+
+    def _spared(self, request: Request, policy: Policy) -> Mapping[str, str]:
+        """The tiers that are left out to save money."""
+        purse = self.guides.purse
+        if not purse.spares:
+            return {}
+        tiers = {rung.tier: self.ways.tiers[rung.tier] for rung in policy.rungs}
+        return purse.passed_over(request, tiers)
+
+    def _resting(self, policy: Policy) -> Mapping[str, Refusal]:
+        return self.guides.breakers.of([rung.tier for rung in policy.rungs])
 
     def _route(self, case: _Case, taught: Taught) -> Route:
         """Where it starts: by a rule, else by what was learned; never below its conversation."""
@@ -244,12 +282,13 @@ class Planner:
         if Need.MANY_CHOICES in request.needs:
             written *= MOST_CHOICES
         read, hour = seen.most_input_tokens, may_keep_an_hour(request.body)
+        odd = beyond(request)
         costs, drafts = {}, {}
         for rung in policy.rungs:
             worst = self.ways.tiers[rung.tier].pricer.worst_cost
-            costs[rung.tier] = worst(read, written, rung.timeout_seconds, hour=hour)
+            costs[rung.tier] = worst(read, written, rung.timeout_seconds, hour=hour, beyond=odd)
             longer = read + written + FEEDBACK_TOKENS
-            shown = worst(longer, written, rung.timeout_seconds, hour=hour)
+            shown = worst(longer, written, rung.timeout_seconds, hour=hour, beyond=odd)
             drafts[rung.tier] = shown - costs[rung.tier]
         return costs, drafts
 
@@ -277,7 +316,15 @@ def _ceiling(case: _Case) -> str | None:
     return None if Need.EMBEDDINGS in case.seen.needs else case.request.directions.ceiling
 
 
-def _above(ceiling: str | None, policy: Policy, ways: Ways) -> Mapping[str, str]:
+def _beyond_key(asked: Directions, policy: Policy) -> dict[str, str]:
+    """The tiers that the key of a request may not go to."""
+    if asked.tiers is None:
+        return {}
+    outside = [rung.tier for rung in policy.rungs if rung.tier not in asked.tiers]
+    return dict.fromkeys(outside, "the key of the request may not go there")
+
+
+def _above(ceiling: str | None, policy: Policy, ways: Ways) -> dict[str, str]:
     """The tiers above the ceiling that the caller set. Raises RequestError where it is none."""
     if ceiling is None:
         return {}
@@ -291,9 +338,13 @@ def _above(ceiling: str | None, policy: Policy, ways: Ways) -> Mapping[str, str]
     return dict.fromkeys(above, f"it is above the ceiling asked for, {ceiling}")
 
 
-def nowhere(made: Plan) -> RequestError:
-    """Why no tier can serve the request, tier by tier."""
+def nowhere(made: Plan, resting: Mapping[str, Refusal]) -> RungError:
+    """Why no tier can serve the request, tier by tier. ``resting`` tiers can be asked later."""
     whys = "; ".join(f"{each.tier}: {each.why}" for each in made.excluded)
+    if any(each.why.startswith(RESTING) for each in made.excluded):
+        said = f"No tier of ladder {made.ladder!r} is called now ({whys})."
+        wait = min((each.seconds for each in resting.values()), default=0.0)
+        return UpstreamError(said, status=503, retry_after_seconds=wait)
     if made.private and any("the request is private" in each.why for each in made.excluded):
         return RequestError(
             f"The request is private ({made.private}), and no tier of ladder {made.ladder!r} that "

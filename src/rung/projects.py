@@ -1,4 +1,4 @@
-"""Projects: which one a client's key belongs to, and what holds for all of its requests.
+"""Projects: what holds for all of their requests, and the keys that the configuration gives them.
 
 What a project sets, its requests can only tighten. Whoever asks for something outside of it is
 refused, and not served by other rules than were asked for.
@@ -6,11 +6,8 @@ refused, and not served by other rules than were asked for.
 
 from __future__ import annotations
 
-import hmac
-import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from hashlib import blake2b
 from itertools import chain
 from typing import Final
 
@@ -19,7 +16,7 @@ from rung.core.errors import Problem, RequestError
 from rung.core.money import from_usd
 from rung.core.nearest import nearest
 from rung.core.plan import tighter
-from rung.core.types import Directions, Lane, Request
+from rung.core.types import Lane, Request
 from rung.file_tables import ProjectTable
 from rung.guides import Projects
 from rung.ways import LADDER_PREFIX, TIER_PREFIX, Ways
@@ -28,78 +25,6 @@ _LANES = tuple(Lane)
 """From the least patient to the most."""
 
 _FORBIDDEN: Final = 403
-
-
-# ------------------------------------------------------------------ keys
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks: the project that its key belongs to, and a digest of whatever keys it showed.
-
-    The digest is good within this process alone; empty where no key was shown or nobody asks.
-    """
-
-    project: str | None = None
-    digest: str = ""
-
-
-NOBODY = Caller()
-
-
-class ClientKeys:
-    """The projects' keys, kept as hashes under a secret that ends with the process.
-
-    ``apart`` says that callers are to be told apart by whatever key they show.
-    """
-
-    def __init__(
-        self, keys: Mapping[str, Iterable[str]] | None = None, *, apart: bool = False
-    ) -> None:
-        self._salt = secrets.token_bytes(32)
-        self._apart = apart
-        given = (keys or {}).items()
-        self._known = [(self._hash(key.encode()), name) for name, each in given for key in each]
-
-    def caller(self, shown: Sequence[bytes]) -> Caller:
-        """Who shows these keys. Raises RequestError (403) where they belong to two projects."""
-        if not shown or not (self._known or self._apart):
-            return NOBODY
-        hashes = [self._hash(key) for key in shown]
-        # Every key is compared with every other, so that the time tells nothing.
-        projects = {
-            name for known, name in self._known for one in hashes if hmac.compare_digest(known, one)
-        }
-        if len(projects) > 1:
-            raise RequestError(
-                "the two keys of this request belong to different projects.",
-                status=_FORBIDDEN,
-                code="two_projects",
-                fix="send one key, as Authorization: Bearer or as x-api-key",
-            )
-        digest = self._hash(b"".join(hashes)).hex() if self._apart else ""
-        return Caller(next(iter(projects), None), digest)
-
-    def _hash(self, key: bytes) -> bytes:
-        return blake2b(key, key=self._salt, digest_size=32).digest()
-
-
-def entered(asked: Directions, caller: Caller) -> Directions:
-    """The directions of a request by this caller: its key says of which project it is.
-
-    Raises RequestError (403) where `x-rung-project` names another one.
-    """
-    if caller.project is None or caller.project == asked.project:
-        return asked
-    if asked.project is not None:
-        raise RequestError(
-            "the key of this request belongs to another project than x-rung-project names.",
-            status=_FORBIDDEN,
-            param="x-rung-project",
-            code="other_project",
-            fix="leave the header out, or use that project's key",
-        )
-    return replace(asked, project=caller.project)
 
 
 # ------------------------------------------------------------------ what holds

@@ -67,8 +67,10 @@ class Router:
         )
 
     def _policy(self, rule: Rule, request: Request, policy: Policy) -> Policy:
-        named = request.directions.ladder is not None or request.model.startswith(LADDER_PREFIX)
-        if rule.ladder is not None and not named and self.ladders is not None:
+        asked = request.directions
+        named = asked.ladder is not None or request.model.startswith(LADDER_PREFIX)
+        free = not named and (asked.ladders is None or rule.ladder in asked.ladders)
+        if rule.ladder is not None and free and self.ladders is not None:
             policy = self.ladders[rule.ladder]
         return policy if rule.stream is None else replace(policy, stream_mode=rule.stream)
 

@@ -12,15 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from rung.calling import STOPPING, Calls, CutError, Line, Progress, cancelled_by
-from rung.core.engine import Accept, Call, Exhausted, Hedge, Verify, next_action
+from rung.calling import Calls, CutError, Progress, cancelled_by
+from rung.core.engine import Accept, Action, Call, Exhausted, Hedge, Verify, next_action
 from rung.core.growth import Delta
-from rung.core.limits import left
+from rung.core.limits import left, tried_enough
 from rung.core.types import Attempt, EndedBy, History, Kind, Phase
 from rung.core.verdicts import Status, Verdict
 from rung.delivery import Sink, UndeliverableError
+from rung.lines import STOPPING, Line
 from rung.orders import Clock, Order
-from rung.providers.faults import without_secrets
+from rung.providers.faults import without_keys, without_secrets
 from rung.verifiers.base import Subject
 from rung.verifiers.base import run as verify
 
@@ -75,7 +76,7 @@ class Run:
 
     async def _climb(self, calls: Calls) -> Accept | Exhausted:
         while True:
-            action = next_action(self.order.plan, self.history)
+            action = self._next(calls)
             self._announce(action)
             match action:
                 case Call():
@@ -91,6 +92,15 @@ class Run:
                     self.phase = Phase.DONE
                     return action
 
+    def _next(self, calls: Calls) -> Action:
+        """What the engine says; once more where that is a retry and there are too many of them."""
+        action = next_action(self.order.plan, self.history)
+        if not isinstance(action, Call) or action.kind is not Kind.RETRY or self.order.may_retry():
+            return action
+        made = tried_enough(self.order.plan, self.history, action.tier)
+        self.order = calls.order = replace(self.order, plan=made)
+        return next_action(made, self.history)
+
     def elapsed(self) -> float:
         """Seconds since the request began."""
         return self.clock() - self.began
@@ -102,13 +112,29 @@ class Run:
     # -------------------------------------------------------------- checks
 
     async def _verify(self, action: Verify) -> None:
+        name, purse, request = action.check.name, self.order.purse, self.order.request
+        *before, last = self.history
+        try:
+            verdict = await self._verdict(name)
+        except asyncio.CancelledError:
+            if spent := purse.strayed(request.id):
+                trust = self.order.verifiers[name].trust
+                said = "cut off with its request"
+                cut = Verdict(name, Status.ABSTAINED, said, trust, cost_nanousd=spent, left=True)
+                self.history = (*before, last.with_verdict(cut))
+            raise
+        if spent := purse.strayed(request.id):
+            verdict = replace(verdict, cost_nanousd=verdict.cost_nanousd + spent)
+        self.history = (*before, last.with_verdict(_discreet(verdict, self.order.secrets)))
+
+    async def _verdict(self, name: str) -> Verdict:
+        """What the check says of the last attempt."""
         *before, last = self.history
         assert last.answer is not None
         siblings = tuple(a for a in before if a.tier == last.tier and a.answer is not None)
         step = self.order.plan.step(last.tier)
         limits = left(self.order.plan, self.history, self.elapsed())
         subject = Subject(self.order.request, last, last.answer, siblings, step, *limits)
-        name = action.check.name
         verifier = self.order.verifiers[name]
         verdict = await verify(verifier, subject, name, self.elapsed)
         for text in last.answer.more:
@@ -119,11 +145,15 @@ class Run:
             spent, left_before = verdict.cost_nanousd, verdict.left
             limits = left(self.order.plan, self.history, self.elapsed(), spent)
             subject = Subject(self.order.request, last, other, siblings, step, *limits)
-            verdict = await verify(verifier, subject, name, self.elapsed)
+            try:
+                verdict = await verify(verifier, subject, name, self.elapsed)
+            except asyncio.CancelledError:
+                self.order.purse.astray(self.order.request.id, spent)
+                raise
             verdict = replace(
                 verdict, cost_nanousd=verdict.cost_nanousd + spent, left=verdict.left or left_before
             )
-        self.history = (*before, last.with_verdict(_discreet(verdict, self.order.secrets)))
+        return verdict
 
     # -------------------------------------------------------------- calls
 
@@ -227,6 +257,7 @@ class _Race:
     def begin(self, action: Call, *, beside: bool = False) -> _Side:
         """Make a call."""
         call = self.calls.begin(action)
+        call.hasty = beside
         side = _Side(call, Line(self.calls.events(call, self.history)), beside)
         self.open.append(side)
         return side
@@ -280,4 +311,6 @@ async def _heard(seconds: float | None, *lines: Line) -> bool:
 
 def _discreet(verdict: Verdict, secrets: tuple[str, ...]) -> Verdict:
     told = without_secrets(verdict.reason, secrets)
+    if verdict.status is not Status.PASSED:
+        told = without_keys(told)
     return verdict if told is verdict.reason else replace(verdict, reason=told)

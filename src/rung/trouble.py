@@ -8,7 +8,7 @@ from rung.core.engine import Exhausted
 from rung.core.money import readable
 from rung.core.outcome import Outcome
 from rung.core.plan import Plan
-from rung.core.types import Attempt, Fault
+from rung.core.types import Attempt, Fault, Phase
 from rung.core.verdicts import Status
 
 REFUSALS = frozenset({Fault.REJECTED, Fault.CONTEXT_TOO_LONG})
@@ -23,6 +23,9 @@ STATUS = {
 
 LASTING = frozenset({Fault.AUTH, Fault.BILLING, Fault.NOT_FOUND})
 """Faults that asking again does not mend."""
+
+NO_MONEY = 402
+NO_MONEY_CODE = "budget_exceeded"
 
 MOST_TOLD = 6
 
@@ -56,7 +59,10 @@ def no_answer(outcome: Outcome) -> Trouble:
     if not failures:
         status = 504 if reason == "deadline" else 402 if reason == "cost_cap" else 502
     else:
-        status = _status(failures)
+        status = _status([a for a in failures if not (_rests(a) or _unpaid(a))])
+    if failures and all(_spent(attempt) for attempt in outcome.attempts):
+        said = f"No tier was called: no budget leaves money for it ({told}).{_kept_here(outcome)}"
+        return Trouble(NO_MONEY, NO_MONEY_CODE, said, lasting=True)
     waits = [
         a.failure.retry_after_seconds
         for a in failures
@@ -69,6 +75,24 @@ def no_answer(outcome: Outcome) -> Trouble:
         min(waits) if waits and status in {429, 503} else None,
         lasting=bool(failures) and all(a.failure.fault in LASTING for a in failures if a.failure),
     )
+
+
+def _rests(attempt: Attempt) -> bool:
+    """Whether it was not called, because its breaker is open."""
+    failure = attempt.failure
+    held_off = failure is not None and failure.fault is Fault.UNAVAILABLE
+    return held_off and attempt.phase is Phase.PLAN
+
+
+def _unpaid(attempt: Attempt) -> bool:
+    """Whether it was not called, because nobody pays for it now."""
+    return attempt.failure is not None and attempt.failure.fault is Fault.BUDGET
+
+
+def _spent(attempt: Attempt) -> bool:
+    """Whether that will be so for a while: money is spent, and not only held or uncounted."""
+    failure = attempt.failure
+    return _unpaid(attempt) and failure is not None and failure.retry_after_seconds is None
 
 
 def _too_tight(plan: Plan, reason: str) -> str:
@@ -88,14 +112,22 @@ def nothing_passed(outcome: Outcome) -> Trouble:
         for v in (best.verdicts if best else ())
         if v.status is not Status.PASSED and v.score is None
     )
-    tried = ", ".join(dict.fromkeys(a.tier for a in outcome.attempts))
+    tried = ", ".join(dict.fromkeys(a.tier for a in outcome.attempts if not _unpaid(a)))
     where = (
         f" It waits in the inbox as {outcome.request.id}: see `rung inbox list`."
         if outcome.inbox
         else f" See `rung explain {outcome.request.id}`."
     )
     message = f"No tier's answer passed ({wrong or 'stopped before it was checked'}). "
-    return Trouble(422, "unverified", f"{message}Tried: {tried}.{_kept_here(outcome)}{where}")
+    beyond = f"{_unaffordable(outcome)}{_kept_here(outcome)}"
+    return Trouble(422, "unverified", f"{message}Tried: {tried}.{beyond}{where}")
+
+
+def _unaffordable(outcome: Outcome) -> str:
+    """The tiers that could have been asked, had there been money."""
+    unpaid = [a for a in outcome.attempts if _unpaid(a)]
+    told = "; ".join(f"{a.tier}: {a.failure.message.rstrip('.')}" for a in unpaid if a.failure)
+    return f" Not called: {told}." if told else ""
 
 
 def _kept_here(outcome: Outcome) -> str:
@@ -107,7 +139,12 @@ def _kept_here(outcome: Outcome) -> str:
 
 
 def _status(failures: list[Attempt]) -> int:
-    """The request's fault only where every tier said so; else what the others agree on, or 502."""
+    """The request's fault only where every tier said so; else what the others agree on, or 502.
+
+    503 for ``failures`` of none: no tier was called.
+    """
+    if not failures:
+        return 503
     faults = [a.failure.fault for a in failures if a.failure is not None]
     if all(fault in REFUSALS for fault in faults):
         return 400

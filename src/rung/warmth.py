@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from math import inf
+from typing import Any, Final, Protocol
 
 from rung.file_tables import TierTable
 from rung.orders import Tier
@@ -15,6 +17,8 @@ from rung.providers.base import CallError, Provider, Residing
 from rung.providers.keeping import kept_seconds
 
 logger = logging.getLogger(__name__)
+
+TOPIC: Final = "warm"
 
 LOOK_SECONDS = 60.0
 """How soon a model is back in memory after its server was away, or another program pushed it out.
@@ -34,6 +38,57 @@ def _every(keep_alive: str | None) -> float:
     if keep_alive is None:
         return LOOK_SECONDS
     return max(LEAST_SECONDS, min(LOOK_SECONDS, kept_seconds(keep_alive) / 2))
+
+
+class Telling(Protocol):
+    """Where processes that share a ledger tell each other things."""
+
+    def tell(self, topic: str, name: str, value: Mapping[str, Any]) -> None:
+        """Tell the others. Never waits, never raises."""
+        ...
+
+    def follow(self, topic: str, heed: Callable[[Any], None]) -> None:
+        """Have ``heed`` called with each notice of a topic, in any thread."""
+        ...
+
+
+class SharedStay:
+    """Which models other processes have lately used, so that they are in memory.
+
+    ``names`` are those of the tiers whose server other processes call too, each with how long it
+    keeps a model after a call, in seconds.
+    """
+
+    def __init__(
+        self, names: Mapping[str, tuple[str, float]], telling: Telling, clock: Callable[[], float]
+    ) -> None:
+        self._names = names
+        self._telling = telling
+        self._clock = clock
+        self._told: dict[str, float] = {}
+        self._used: dict[str, float] = {}
+        if names:
+            telling.follow(TOPIC, self._heed)
+
+    def used(self, tier: str) -> None:
+        """This process has just had an answer of a tier: tell the others, now and then."""
+        if tier not in self._names:
+            return
+        name, kept = self._names[tier]
+        now = self._clock()
+        if now - self._told.get(name, -inf) >= min(LOOK_SECONDS, kept / 2):
+            self._told[name] = now
+            self._telling.tell(TOPIC, name, {})
+
+    def elsewhere(self, tier: str) -> bool:
+        """Whether another process has used its model so lately that it is in memory."""
+        if tier not in self._names:
+            return False
+        name, kept = self._names[tier]
+        return self._clock() - self._used.get(name, -inf) < kept
+
+    def _heed(self, notice: Any) -> None:
+        self._used[str(notice.name)] = self._clock() - float(notice.age_seconds)
 
 
 class Warmth:

@@ -29,7 +29,7 @@ HEADERS = {"content-type": "application/json"}
 
 
 class Webhook:
-    """Posts a notice for each request that waits. Holds no word of the request or its drafts."""
+    """Posts notices to one address. They hold no word of a request or an answer."""
 
     def __init__(
         self, http: HttpClient, url: str, *, pauses_seconds: tuple[float, ...] = PAUSES_SECONDS
@@ -45,13 +45,18 @@ class Webhook:
 
         Of a private request no address beyond this machine or network is told.
         """
-        if outcome.plan.private and not self._near:
-            logger.info("inbox webhook: %s is private, and is not told", outcome.request.id)
+        private = bool(outcome.plan.private)
+        self.send(outcome.request.id, notice(outcome), private=private)
+
+    def send(self, name: str, body: bytes, *, private: bool = False) -> None:
+        """Begin to tell something, which the log calls by ``name``. Otherwise as `tell`."""
+        if private and not self._near:
+            logger.info("webhook: %s is private, and is not told", name)
             return
         if len(self._calls) >= MOST_AT_ONCE:
-            logger.warning("inbox webhook: too slow, %s is not told", outcome.request.id)
+            logger.warning("webhook: too slow, %s is not told", name)
             return
-        call = asyncio.ensure_future(self._call(outcome.request.id, notice(outcome)))
+        call = asyncio.ensure_future(self._call(name, body))
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)
 
@@ -65,7 +70,7 @@ class Webhook:
         if late:
             await asyncio.wait(late)
 
-    async def _call(self, request_id: str, body: bytes) -> None:
+    async def _call(self, name: str, body: bytes) -> None:
         wrong = await self._post(body)
         for pause in self._pauses:
             if wrong is None:
@@ -73,7 +78,7 @@ class Webhook:
             await asyncio.sleep(pause)
             wrong = await self._post(body)
         if wrong is not None:
-            logger.warning("inbox webhook: nobody is told of %s: %s", request_id, wrong)
+            logger.warning("webhook: nobody is told of %s: %s", name, wrong)
 
     async def _post(self, body: bytes) -> str | None:
         """Post once; what went wrong, if anything did."""

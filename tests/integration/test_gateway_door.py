@@ -21,7 +21,7 @@ def stage(tmp_path_factory):
             # Whatever came, it still serves, and nothing was worth a line in its log.
             a.say(text("hello"))
             assert ask(gateway.port, request(body=chat())).status == 200
-            assert gateway.said.count("\n") == 3, gateway.said
+            assert gateway.said.count("\n") == 4, gateway.said
 
 
 @pytest.fixture

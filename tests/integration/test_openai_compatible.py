@@ -38,6 +38,7 @@ from support.openai_server import (
     Reply,
     chunk,
     cut_stream,
+    event,
     head,
     piece,
     raw,
@@ -337,6 +338,14 @@ async def test_the_last_usage_counts_once(http) -> None:
         usage_chunk(None),
     )
     with OpenAIServer(reply) as server:
+        done = await done_of(provider_at(server, http), ask_of(STREAMING))
+    assert done.usage == Usage(7, 3, source=UsageSource.PROVIDER)
+
+
+async def test_usage_that_comes_after_done_still_counts(http) -> None:
+    counts = {"prompt_tokens": 7, "completion_tokens": 3}
+    late = [DONE, Pause(0.01), event(usage_chunk(counts)), STREAM_END]
+    with OpenAIServer(stream(chunk({"content": "hi"}), chunk({}, "stop"), end=late)) as server:
         done = await done_of(provider_at(server, http), ask_of(STREAMING))
     assert done.usage == Usage(7, 3, source=UsageSource.PROVIDER)
 

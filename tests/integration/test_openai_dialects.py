@@ -301,6 +301,8 @@ async def test_embeddings_are_forwarded_and_come_back_byte_for_byte(http) -> Non
         ({"prompt_tokens": 5, "total_tokens": 7}, Usage(5, 2, source=UsageSource.PROVIDER)),
         ({"prompt_tokens": 5}, Usage(5, source=UsageSource.PROVIDER)),
         ({"prompt_tokens": 5, "total_tokens": 3}, Usage(5, source=UsageSource.PROVIDER)),
+        ({"prompt_tokens": 0}, Usage()),
+        ({"prompt_tokens": 10**12}, Usage()),
         ({"prompt_tokens": -5}, Usage()),
         ({"prompt_tokens": "5"}, Usage()),
         ({"prompt_tokens": True}, Usage()),

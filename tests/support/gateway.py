@@ -31,7 +31,7 @@ from support.openai_server import Call, OpenAIServer, Step
 from support.openai_server import Reply as Script
 
 RUNG = Path(sys.executable).with_name("rung")
-LISTENS = re.compile(r"rung listens at (http://\S+)\s")
+LISTENS = re.compile(r"rung listens at (http://[^\s\"]+)[\s\"]")
 PATIENCE_SECONDS = 30.0
 
 # ------------------------------------------------------------------ surroundings
@@ -54,13 +54,19 @@ def environment(folder: Path, more: Mapping[str, str] | None = None) -> dict[str
 
 
 def toml(
-    *bases: str, ladder: str = "", tier: str = "", more: str = "", embedded: bool = False
+    *bases: str,
+    ladder: str = "",
+    tier: str = "",
+    more: str = "",
+    embedded: bool = False,
+    breakers: str = "off = true",
 ) -> str:
     """A rung.toml whose tiers a, b, ... are these addresses, cheap to dear, unpriced.
 
     Nothing is retried or repaired unless ``tier`` says so.
     ``ladder`` and ``tier`` are further lines of each such table, ``more`` goes to the end.
-    ``embedded`` puts the embedded model on top.
+    ``embedded`` puts the embedded model on top. ``breakers`` are off, so that each of many failures
+    in a row is seen, unless it says otherwise.
     """
     names = [chr(ord("a") + place) for place in range(len(bases))]
     lines = []
@@ -73,6 +79,7 @@ def toml(
         names.append("embedded")
         lines.append('[tiers.embedded]\nprovider = "embedded"\nconstrained = true')
     lines.append(f"[ladders.default]\ntiers = {json.dumps(names)}\n{ladder}")
+    lines.append(f"[breakers]\n{breakers}")
     return "\n".join([*lines, more, "[server]\nport = 0", ""])
 
 
@@ -100,15 +107,24 @@ def rung(
 
 
 class Process:
-    """A command that runs on. ``out`` and ``err`` grow as it speaks; ``status`` is its exit's."""
+    """A command that runs on. ``out`` and ``err`` grow as it speaks; ``status`` is its exit's.
 
-    def __init__(self, folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> None:
+    ``under`` is a command that prepares something and becomes it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        under: Sequence[str] = (),
+    ) -> None:
         self._said = threading.Condition()
         self.out = ""
         self.err = ""
         self._ended = 0
         self.child = subprocess.Popen(
-            [RUNG, *arguments],
+            [*under, RUNG, *arguments],
             cwd=folder,
             env=environment(folder, env),
             stdin=subprocess.DEVNULL,
@@ -208,12 +224,20 @@ class Upstream(OpenAIServer):
 class Gateway:
     """`rung serve` on a free port. Entering waits until it listens, leaving ends it by SIGTERM."""
 
-    def __init__(self, folder: Path, config: str, *, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: str,
+        *,
+        env: Mapping[str, str] | None = None,
+        under: Sequence[str] = (),
+    ) -> None:
         self.folder = folder
         self.config = folder / "rung.toml"
         self.config.write_text(config, encoding="utf-8")
         self.ledger = folder / "data" / "rung" / "ledger.db"
         self._env = env
+        self._under = under
         self.process: Process
         self.url = ""
 
@@ -236,7 +260,9 @@ class Gateway:
         return self.process.err + self.process.out
 
     def start(self) -> Self:
-        self.process = Process(self.folder, "serve", "--config", str(self.config), env=self._env)
+        self.process = Process(
+            self.folder, "serve", "--config", str(self.config), env=self._env, under=self._under
+        )
         try:
             self.url = self.process.until(LISTENS)[1]
         except BaseException:

@@ -60,6 +60,7 @@ TEXTS = WORDS | st.sampled_from(
 TOOLS = (Tool("search"), Tool("search", namespace="files"), Tool("\ud800"))
 SECONDS = st.floats(0, 20, allow_subnormal=False)
 COSTS = st.integers(0, 10**12)
+FEW = st.integers(0, 2)
 
 
 @st.composite
@@ -111,6 +112,10 @@ def usages(draw) -> Usage:
         draw(st.integers(0, sent - read)),
         draw(st.integers(0, said)),
         source,
+        image_tokens=draw(FEW),
+        server_tools=draw(FEW),
+        audio_tokens=draw(FEW),
+        file_searches=draw(FEW),
     )
 
 

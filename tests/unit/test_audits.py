@@ -33,7 +33,8 @@ from rung.file_tables import FileTable
 from rung.fittings import READY_MADE
 from rung.inspection import problems
 from rung.ledger import Ledger
-from rung.ledger.bill import BillBy, bill, to_json
+from rung.ledger.bill import BillBy, bill
+from rung.ledger.bill_json import to_json
 from rung.ledger.judged import judged
 from rung.verifiers.base import Verifier
 from rung.verifiers.function import function

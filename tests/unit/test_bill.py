@@ -26,7 +26,8 @@ from rung.core.types import (
 )
 from rung.core.verdicts import Check, Status, Verdict, Weight
 from rung.ledger import Ledger
-from rung.ledger.bill import BillBy, Fidelity, bill, to_json
+from rung.ledger.bill import BillBy, Fidelity, bill
+from rung.ledger.bill_json import to_json
 from rung.ledger.resends import Resend, replaced
 from support.outcomes import books, outcome
 
@@ -35,8 +36,8 @@ ATTEMPT_KEYS = [BillBy.TIER, BillBy.MODEL]
 
 
 @pytest.fixture
-def ledger(tmp_path):
-    with Ledger.open(tmp_path / "ledger.db") as opened:
+def ledger(ledger_place):
+    with Ledger.open(ledger_place) as opened:
         yield opened
 
 

@@ -14,7 +14,8 @@ from rung.cli.bill import show_bill
 from rung.config import parse
 from rung.core.types import Directions, Price, Usage, UsageSource
 from rung.ledger import Ledger
-from rung.ledger.bill import BillBy, Sparing, bill, to_json
+from rung.ledger.bill import BillBy, Sparing, bill
+from rung.ledger.bill_json import to_json
 from rung.pricing import PriceBook
 from rung.pricing.fixed import FixedPricer
 from rung.wire.front import Arrival

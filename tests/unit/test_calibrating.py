@@ -32,9 +32,13 @@ DRAWN = True
 FOUND = Calibration(("agreement",), (2.0,), -0.5, ((0.5, 0.2), (1.0, 0.8)), 40, (0.1,))
 
 
+on_sqlite = pytest.mark.parametrize("ledger_place", ["sqlite"], indirect=True)
+"""Writes into the file itself."""
+
+
 @pytest.fixture
-def ledger(tmp_path: Path):
-    with Ledger.open(tmp_path / "ledger.db") as opened:
+def ledger(ledger_place):
+    with Ledger.open(ledger_place) as opened:
         yield opened
 
 
@@ -147,6 +151,7 @@ def test_a_vote_is_about_the_answer_that_won_it(ledger: Ledger) -> None:
     assert found.unfit["default", "tiny"] == 1
 
 
+@on_sqlite
 def test_a_signal_that_passed_without_a_score_said_nothing(ledger: Ledger) -> None:
     stored(ledger, [told("req-1", [attempt("a", "tiny", {"hedging": None, "logprobs": 0.9})])])
     say(ledger, "req-1", RIGHT)
@@ -154,6 +159,7 @@ def test_a_signal_that_passed_without_a_score_said_nothing(ledger: Ledger) -> No
     assert found.scores == {"logprobs": 0.9}
 
 
+@on_sqlite
 def test_a_signal_that_failed_without_a_score_spoke_against_it(ledger: Ledger, tmp_path) -> None:
     stored(ledger, [told("req-1", [attempt("a", "tiny", {"hedging": 0.3, "logprobs": 0.9})])])
     say(ledger, "req-1", RIGHT)
@@ -164,6 +170,7 @@ def test_a_signal_that_failed_without_a_score_spoke_against_it(ledger: Ledger, t
     assert found.scores == {"hedging": 0.0}
 
 
+@on_sqlite
 def test_a_human_s_own_words_are_no_tier_s_answer(ledger: Ledger, tmp_path: Path) -> None:
     stored(ledger, [told("req-1", [attempt("a", "tiny", {"logprobs": 0.7})])])
     say(ledger, "req-1", RIGHT)
@@ -326,6 +333,7 @@ def a_calibration(fields: str) -> str:
     return f'{{"version": 1, "calibration": {{{fields}}}}}'
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "text",
     [

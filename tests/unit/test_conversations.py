@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from rung import conversations
+from rung import conversations, marks
 from rung.conversations import Remembered, Settings, Tiers
 from rung.core.engine import Accept
 from rung.core.features import features
@@ -515,7 +515,7 @@ async def test_one_waiter_that_leaves_does_not_take_the_reading_with_it():
 
 def test_memory_is_bounded(monkeypatch):
     monkeypatch.setattr(conversations, "MOST_REMEMBERED", 10)
-    monkeypatch.setattr(conversations, "MOST_PRIVATE", 10)
+    monkeypatch.setattr(marks, "MOST_PRIVATE", 10)
     world = World()
     for number in range(30):
         world.turn(Transcript(session=f"s-{number}"), plan={"private": "it says so"})

@@ -21,16 +21,21 @@ from rung.core.plan import Plan, Step
 from rung.core.types import Answer
 from rung.core.verdicts import Check, Status, Trust, Verdict, Weight
 from rung.ledger import Ledger
-from rung.ledger.bill import BillBy, bill, to_json
+from rung.ledger.bill import BillBy, bill
+from rung.ledger.bill_json import to_json
 from rung.ledger.judged import JudgedBy, VerifierLine, judged
 from support.outcomes import outcome
 
 GATE = "json_schema"
 
 
+on_sqlite = pytest.mark.parametrize("ledger_place", ["sqlite"], indirect=True)
+"""Looks into the file itself, or at it through the command line."""
+
+
 @pytest.fixture
-def ledger(tmp_path: Path):
-    with Ledger.open(tmp_path / "ledger.db") as opened:
+def ledger(ledger_place):
+    with Ledger.open(ledger_place) as opened:
         yield opened
 
 
@@ -208,6 +213,7 @@ def path(tmp_path: Path, ledger: Ledger) -> Path:
     return tmp_path / "rung.toml"
 
 
+@on_sqlite
 def test_a_bad_gate_is_named_and_the_next_step_with_it(path: Path, capsys) -> None:
     verifiers(path=path)
     shown = capsys.readouterr().out
@@ -217,6 +223,7 @@ def test_a_bad_gate_is_named_and_the_next_step_with_it(path: Path, capsys) -> No
     assert 'Not audited: default. `audit = "2%"`' in shown
 
 
+@on_sqlite
 def test_labels_that_are_missing_are_told(path: Path, ledger: Ledger, capsys) -> None:
     made = outcome("other")
     plan = Plan("default", (Step("large", (Check("team", Weight.REQUIRED),)),))
@@ -230,6 +237,7 @@ def test_labels_that_are_missing_are_told(path: Path, ledger: Ledger, capsys) ->
 
 
 @pytest.mark.parametrize("by", list(JudgedBy))
+@on_sqlite
 def test_the_report_as_json_is_one_document(path: Path, capsys, by: JudgedBy) -> None:
     verifiers(path=path, by=by, since="2020-01-01", until="2030-01-01", json=True)
     told = json.loads(capsys.readouterr().out)
@@ -245,11 +253,13 @@ def test_the_report_as_json_is_one_document(path: Path, capsys, by: JudgedBy) ->
     assert line["source"] == ("audit" if by is JudgedBy.SOURCE else None)
 
 
+@on_sqlite
 def test_a_time_that_is_none_is_refused(path: Path) -> None:
     with pytest.raises(RequestError, match="is no time"):
         verifiers(path=path, since="yesterday")
 
 
+@on_sqlite
 def test_hostile_names_steer_no_terminal(path: Path, ledger: Ledger, capsys) -> None:
     made = outcome("bad")
     name = "[red]x[/]\x1b[31m"
@@ -264,6 +274,7 @@ def test_hostile_names_steer_no_terminal(path: Path, ledger: Ledger, capsys) -> 
     assert "[red]x[/]" in shown
 
 
+@on_sqlite
 def test_the_bill_and_the_account_tell_of_audits(path: Path, ledger: Ledger, capsys) -> None:
     audit = outcome("zz-audit")
     ledger.append_now(replace(audit, request=replace(audit.request, audit_of="r00")))
@@ -278,6 +289,7 @@ def test_the_bill_and_the_account_tell_of_audits(path: Path, ledger: Ledger, cap
     assert json.loads(capsys.readouterr().out)["audit_of"] is None
 
 
+@on_sqlite
 def test_an_audit_in_the_inbox_is_settled_by_a_label_alone(
     path: Path, ledger: Ledger, capsys
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -12,7 +11,8 @@ from rung.core.errors import RequestError
 from rung.core.labels import Label, LabelSource
 from rung.core.outcome import Outcome
 from rung.ledger import Ledger
-from rung.ledger.bill import BillBy, bill, to_json
+from rung.ledger.bill import BillBy, bill
+from rung.ledger.bill_json import to_json
 from rung.ledger.judged import judged
 from rung.replies import kept
 from support.outcomes import outcome
@@ -34,8 +34,8 @@ def again(first: Outcome, name: str, **changes) -> Outcome:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path):
-    with Ledger.open(tmp_path / "ledger.db") as opened:
+def ledger(ledger_place):
+    with Ledger.open(ledger_place) as opened:
         yield opened
 
 

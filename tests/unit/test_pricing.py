@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rung.core.errors import ConfigError
+from rung.core.features import Beyond
 from rung.core.money import from_usd
 from rung.core.types import Usage, UsageSource
 from rung.file_tables import TierTable
@@ -54,6 +55,9 @@ def by_the_list(provider, model, used, at=NOW):
         cache_read_tokens=used.cache_read_tokens,
         cache_write_tokens=used.cache_write_tokens,
         output_reasoning_tokens=used.reasoning_tokens,
+        cache_write_1h_tokens=used.cache_write_1h_tokens,
+        web_searches=used.server_tools - used.file_searches,
+        storage_searches=used.file_searches,
     )
     priced = model.calc_price(counts, provider, genai_request_timestamp=at)
     return from_usd(priced.total_price)
@@ -64,7 +68,13 @@ def usages(draw):
     parts = [draw(st.sampled_from([0, 1, 999, 100_000, 200_001]) | st.integers(0, 2_000_000))]
     parts += [draw(st.integers(0, 300_000)) for _ in range(2)]
     said = draw(st.integers(0, 200_000))
-    return usage(sum(parts), said, parts[1], parts[2], draw(st.integers(0, said)))
+    searches = draw(st.integers(0, 20))
+    return replace(
+        usage(sum(parts), said, parts[1], parts[2], draw(st.integers(0, said))),
+        cache_write_1h_tokens=draw(st.integers(0, parts[2])),
+        server_tools=searches,
+        file_searches=draw(st.integers(0, searches)),
+    )
 
 
 # ------------------------------------------------------------------ the list
@@ -101,7 +111,8 @@ def test_any_usage_at_any_date_costs_what_the_list_says(priced, used, at):
 @given(priced=st.sampled_from(TOKEN_PRICED), used=usages())
 def test_no_call_within_its_counts_costs_more_than_the_worst_cost(priced, used):
     pricer = listed(*priced)
-    worst = pricer.worst_cost(used.input_tokens, used.output_tokens)
+    beyond = Beyond(searches=used.server_tools)
+    worst = pricer.worst_cost(used.input_tokens, used.output_tokens, beyond=beyond)
     assert pricer.cost(used, 0.0, NOW) <= worst
 
 
@@ -110,6 +121,89 @@ def test_a_price_without_further_rules_alone_gives_the_amount(priced, used):
     pricer = listed(*priced)
     if not pricer.price.tiered:
         assert FixedPricer(pricer.price).cost(used, 0.0, NOW) == pricer.cost(used, 0.0, NOW)
+
+
+WITH_MEDIA = [
+    (provider, model)
+    for provider, model in TOKEN_PRICED
+    if not {
+        *("input_image_mtok", "input_audio_mtok", "output_audio_mtok", "output_image_mtok")
+    }.isdisjoint(name for name, price in vars(model.get_prices(NOW)).items() if price is not None)
+]
+
+
+@given(
+    priced=st.sampled_from(WITH_MEDIA),
+    images=st.integers(0, 5000),
+    audio=st.integers(0, 5000),
+    spoken=st.integers(0, 5000),
+    drawn=st.integers(0, 5000),
+)
+def test_pictures_and_sound_cost_what_the_list_says(priced, images, audio, spoken, drawn):
+    used = replace(
+        usage(12_000, 11_000),
+        image_tokens=images,
+        audio_tokens=audio,
+        audio_output_tokens=spoken,
+        image_output_tokens=drawn,
+    )
+    counts = ListUsage(
+        input_tokens=12_000,
+        output_tokens=11_000,
+        input_image_tokens=images,
+        input_audio_tokens=audio,
+        output_audio_tokens=spoken,
+        output_image_tokens=drawn,
+    )
+    provider, model = priced
+    by_list = model.calc_price(counts, provider, genai_request_timestamp=NOW).total_price
+    pricer = listed(*priced)
+    assert pricer.cost(used, 0.0, NOW) == from_usd(by_list)
+    assert FixedPricer(pricer.price).cost(used, 0.0, NOW) == from_usd(by_list)
+    assert pricer.cost(used, 0.0, NOW) <= pricer.worst_cost(12_000, 11_000)
+
+
+def test_pictures_that_may_come_from_a_cache_are_billed_at_the_dearer_price():
+    pricer = book().pricer("openai", "gpt-realtime", None, local=False)
+    all_cached = replace(usage(1000, 0, read=1000), image_tokens=1000)
+    half = replace(usage(1000, 0, read=500), image_tokens=1000)
+    assert pricer.cost(all_cached, 0, NOW) == from_usd("0.0004")
+    assert pricer.cost(half, 0, NOW) == from_usd("0.0002") + from_usd("0.0025")
+
+
+def test_a_search_is_billed_by_the_piece():
+    pricer = book().pricer("anthropic", "claude-sonnet-5-5", None, local=False)
+    assert pricer.cost(replace(usage(), server_tools=3), 0, NOW) == from_usd("0.03")
+    pricer = book().pricer("openai", "gpt-6.1-sol", None, local=False)
+    both = replace(usage(), server_tools=3, file_searches=2)
+    assert pricer.cost(both, 0, NOW) == from_usd("0.01") + 2 * from_usd("0.0025")
+    assert pricer.worst_cost(0, 0, beyond=Beyond(searches=2)) == from_usd("0.02")
+
+
+def test_an_operators_price_may_name_all_that_is_billed():
+    override = PriceOverride(
+        1,
+        10,
+        cache_write_1h_usd_per_mtok=2,
+        image_usd_per_mtok=3,
+        audio_usd_per_mtok=4,
+        audio_output_usd_per_mtok=20,
+        image_output_usd_per_mtok=30,
+        web_search_usd="0.01",
+        file_search_usd="0.0025",
+    )
+    pricer = FixedPricer(override.price())
+    used = replace(
+        usage(10_000_000, 3_000_000, written=1_000_000),
+        cache_write_1h_tokens=1_000_000,
+        image_tokens=1_000_000,
+        audio_tokens=1_000_000,
+        audio_output_tokens=1_000_000,
+        image_output_tokens=1_000_000,
+        server_tools=3,
+        file_searches=1,
+    )
+    assert pricer.cost(used, 0, NOW) == from_usd(7 + 2 + 3 + 4 + 10 + 20 + 30) + from_usd("0.0225")
 
 
 def test_a_long_prompt_pays_the_higher_step_for_all_its_tokens():

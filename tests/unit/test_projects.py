@@ -1,4 +1,4 @@
-"""Projects: whose key a request shows, and what holds for it then."""
+"""Projects: what holds for their requests, and where their keys come from."""
 
 from __future__ import annotations
 
@@ -15,15 +15,7 @@ from rung.fittings import secrets_of
 from rung.guides import Projects
 from rung.inspection import problems
 from rung.orders import Tier
-from rung.projects import (
-    NOBODY,
-    ClientKeys,
-    KnownProjects,
-    Project,
-    entered,
-    keys_of,
-    projects_of,
-)
+from rung.projects import KnownProjects, Project, keys_of, projects_of
 from rung.ways import Ways
 
 TIERS = ("local", "cheap", "strong", "other")
@@ -43,57 +35,6 @@ def applied(project: Project, model: str = "", **asked) -> Directions:
     directions = Directions(project=project.name, **asked)
     request = Request("r-1", "chat", (), model=model, directions=directions)
     return KnownProjects(ways(), {project.name: project}).applied(request).directions
-
-
-# ------------------------------------------------------------------ keys
-
-KEYS = ClientKeys({"docs": ("docs-key", "docs-key-2"), "shop": ("shop-key",)}, apart=True)
-
-
-def test_a_key_says_of_which_project_a_request_is():
-    assert KEYS.caller([b"docs-key"]).project == "docs"
-    assert KEYS.caller([b"docs-key-2"]).project == "docs"
-    assert KEYS.caller([b"shop-key"]).project == "shop"
-    for other in (b"docs-ke", b"docs-key ", b"docs-key3", b"DOCS-KEY", b"\xff", b"x" * 10_000):
-        assert KEYS.caller([other]).project is None
-    assert KEYS.caller([]) == NOBODY
-
-
-def test_a_known_key_beside_an_unknown_one_is_enough_and_two_known_ones_are_too_many():
-    assert KEYS.caller([b"unused", b"docs-key"]).project == "docs"
-    assert KEYS.caller([b"docs-key", b"docs-key-2"]).project == "docs"
-    with pytest.raises(RequestError) as caught:
-        KEYS.caller([b"docs-key", b"shop-key"])
-    assert caught.value.status == 403
-    assert "docs" not in str(caught.value)
-
-
-def test_who_shows_what_is_told_apart_within_one_process_only():
-    callers = [KEYS.caller(keys) for keys in ([b"a"], [b"b"], [b"a", b"b"], [b"ab"], [b"b", b"a"])]
-    assert len({each.digest for each in callers}) == 5
-    assert KEYS.caller([b"a"]) == callers[0]
-    assert ClientKeys(apart=True).caller([b"a"]) != callers[0]
-
-
-def test_where_nobody_has_to_be_told_apart_no_digest_is_made():
-    assert ClientKeys().caller([b"a"]) is NOBODY
-    assert ClientKeys({"docs": ("docs-key",)}).caller([b"docs-key"]).digest == ""
-
-
-def test_a_digest_is_no_key():
-    told = f"{KEYS.caller([b'docs-key'])!r} {KEYS!r}"
-    assert "docs-key" not in told
-
-
-def test_the_key_stands_over_the_header_and_another_project_is_refused():
-    docs = KEYS.caller([b"docs-key"])
-    assert entered(Directions(), docs).project == "docs"
-    assert entered(Directions(project="docs"), docs).project == "docs"
-    assert entered(Directions(project="shop"), NOBODY).project == "shop"
-    with pytest.raises(RequestError) as caught:
-        entered(Directions(project="shop"), docs)
-    assert (caught.value.status, caught.value.param) == (403, "x-rung-project")
-    assert "docs" not in str(caught.value)
 
 
 # ------------------------------------------------------------------ what holds

@@ -203,6 +203,34 @@ async def test_the_wait_is_told_beforehand_and_only_of_those_who_go_first():
         await stage.finish(name)
 
 
+@pytest.mark.parametrize(("lane", "waits"), [(Lane.INTERACTIVE, False), (Lane.BACKGROUND, True)])
+async def test_a_person_who_would_wait_too_long_is_told_so_at_once(lane, waits):
+    stage = Stage(forecast=lambda _: 16.0)
+    await stage.ask("a")
+    await stage.ask("b", lane, seconds=30.0)
+    if not waits:
+        with pytest.raises(CallError, match="16 s until its turn, and the call may wait 15 s") as e:
+            await stage.tasks["b"]
+        assert e.value.failure.fault is Fault.OVERLOADED
+        assert e.value.failure.retry_after_seconds == pytest.approx(1, abs=0.1)
+    assert stage.slots.under_way == 1 + waits
+    await stage.finish("a")
+    if waits:
+        await stage.finish("b")
+
+
+async def test_a_call_whose_turn_comes_too_late_is_not_begun():
+    stage = Stage(forecast=lambda ask: 10.0 if ask.request.id == "b" else 0.0)
+    await stage.ask("a")
+    await stage.ask("b", seconds=5.02)
+    await asyncio.sleep(0.05)
+    await stage.finish("a")
+    with pytest.raises(CallError, match="are too few"):
+        await stage.tasks["b"]
+    assert stage.begun == ["a"]
+    assert stage.slots.under_way == 0
+
+
 async def test_with_more_places_the_wait_is_until_the_first_is_free():
     stage = Stage(2, forecast=lambda ask: float(ask.request.id))
     for name in ("10", "30", "5"):

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 import pytest
 
 from rung.assemble import assemble
-from rung.calling import STOPPING
 from rung.config import parse
 from rung.core.calibration import Calibration
 from rung.core.engine import Accept, Call, Exhausted, Verify
@@ -36,6 +35,7 @@ from rung.drafting import SAMPLE_TEMPERATURE
 from rung.experience import Experience
 from rung.fittings import READY_MADE
 from rung.intake import Intake
+from rung.lines import STOPPING
 from rung.planning import Guides
 from rung.providers.base import CallError, Done
 from rung.providers.scripted import Reply, ScriptedProvider

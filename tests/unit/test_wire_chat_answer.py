@@ -173,7 +173,7 @@ def test_log_probabilities_are_all_there_or_none(content, logprobs) -> None:
                 "prompt_tokens_details": {"cached_tokens": 99, "cache_write_tokens": 99},
                 "completion_tokens_details": {"reasoning_tokens": 99},
             },
-            Usage(5, 2, 5, 0, 2, UsageSource.PROVIDER),
+            Usage(5 + 99 + 99, 2 + 99, 99, 99, 99, UsageSource.ESTIMATED),
         ),
         (
             {
@@ -182,7 +182,7 @@ def test_log_probabilities_are_all_there_or_none(content, logprobs) -> None:
                 "prompt_tokens_details": {"cached_tokens": -1, "cache_write_tokens": 3},
                 "completion_tokens_details": None,
             },
-            Usage(5, 2, 0, 3, 0, UsageSource.PROVIDER),
+            Usage(5, 2, 0, 3, 0, UsageSource.ESTIMATED),
         ),
         (
             {"prompt_tokens": 5, "completion_tokens": 2, "prompt_cache_hit_tokens": 4},

@@ -90,6 +90,7 @@ ANSWER = Answer(
     ending=framed(STOP),
 )
 COUNTED = Usage(8, 9, 3, source=UsageSource.PROVIDER)
+SEARCHED = replace(COUNTED, server_tools=1)
 
 
 def reader() -> Reader:
@@ -114,7 +115,7 @@ def test_a_stream_adds_up() -> None:
     assert reading.complete
     assert reading.done
     assert reading.answer() == ANSWER
-    assert reading.usage() == COUNTED
+    assert reading.usage() == SEARCHED
 
 
 def test_what_grows_adds_up_to_the_answer() -> None:
@@ -153,7 +154,7 @@ def test_a_cut_stream_is_never_complete() -> None:
         take(reading, [BYTES[:at]])
         assert reading.complete is (at >= last)
         assert reading.done is False
-        assert reading.usage() == (COUNTED if at >= last else Usage())
+        assert reading.usage() == (SEARCHED if at >= last else Usage())
 
 
 def test_once_it_is_said_why_it_ended_only_form_is_missing() -> None:

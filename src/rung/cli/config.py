@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from rung.cli.output import console, plain, print_json
 from rung.cli.settings import ConfigPath, Json, load
 from rung.config import Config
-
-LOGIN = re.compile(r"//[^/@]*@")
-"""A name and password in an address."""
+from rung.core.addresses import origin_alone, shown, without_login
 
 
 def check(*, path: ConfigPath = None, json: Json = False) -> None:
@@ -27,8 +23,13 @@ def show(*, path: ConfigPath = None, json: Json = False) -> None:
     table = found.file.model_dump(mode="json", exclude_none=True)
     for tier in table["tiers"].values():
         if "base_url" in tier:
-            tier["base_url"] = LOGIN.sub("//***@", tier["base_url"])
-    document = {**table, "ledger": str(found.ledger), "default_ladder": found.default_ladder}
+            tier["base_url"] = without_login(tier["base_url"])
+    for owner, key in ((table, "inbox_webhook"), (table["spending"], "webhook")):
+        if key in owner:
+            owner[key] = origin_alone(owner[key])
+    if "otlp_endpoint" in table["telemetry"]:
+        table["telemetry"]["otlp_endpoint"] = without_login(table["telemetry"]["otlp_endpoint"])
+    document = {**table, "ledger": shown(found.ledger), "default_ladder": found.default_ladder}
     if json:
         print_json(document)
         return

@@ -23,7 +23,8 @@ from rung.config import Config
 from rung.core.errors import ConfigError
 from rung.core.outcome import Outcome
 from rung.file_tables import FileTable, LadderTable, TierTable
-from rung.ledger.bill import bill, to_json
+from rung.ledger.bill import bill
+from rung.ledger.bill_json import to_json
 from rung.providers.embedded import find_model
 from rung.surroundings import look_around
 

@@ -13,6 +13,7 @@ from rung.assemble import Assembly, assemble
 from rung.cli.output import console, one_line, print_json
 from rung.cli.settings import ConfigPath, Json, load
 from rung.config import Config
+from rung.core.addresses import shown
 from rung.core.errors import ConfigError, RungError
 from rung.providers.base import Health
 
@@ -97,17 +98,18 @@ def _told(parts: Assembly, name: str, health: Health) -> dict[str, Any]:
 def _ledger(found: Config) -> dict[str, Any]:
     from rung.ledger import Ledger
 
-    if not found.ledger.exists():
+    place = shown(found.ledger)
+    if isinstance(found.ledger, Path) and not found.ledger.exists():
         message = "none yet; the first request makes it"
-        return {"path": str(found.ledger), "ok": _writable(found.ledger), "message": message}
+        return {"path": place, "ok": _writable(found.ledger), "message": message}
     try:
         with Ledger.open(found.ledger) as ledger:
             newest = ledger.recent(1)
     except RungError as error:
         told = {"ok": False, "message": error.message, "fix": error.fix}
-        return {"path": str(found.ledger), **told}
+        return {"path": place, **told}
     message = "empty" if not newest else f"newest request {newest[0].request.id}"
-    return {"path": str(found.ledger), "ok": True, "message": message}
+    return {"path": place, "ok": True, "message": message}
 
 
 def _writable(path: Path) -> bool:

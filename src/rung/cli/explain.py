@@ -92,6 +92,8 @@ def _head(found: StoredOutcome, to: Console) -> None:
         to.print(f"an audit of {one_line(request.audit_of)}: spent, but no request")
     if request.private:
         to.print(f"private: {one_line(request.private, 200)}")
+    if request.loop:
+        to.print(f"[yellow]in a circle: {one_line(request.loop, 200)}[/]")
     _planned(found, to)
 
 
@@ -131,6 +133,8 @@ def _attempt(place: int, attempt: Attempt, to: Console) -> None:
         to.print(f"   [red]![/] {one_line(attempt.failure.message, 300)}")
     if tools := called(attempt):
         to.print(f"   called {one_line(', '.join(tools), 300)}{_salvaged(attempt)}")
+    if attempt.drained:
+        to.print("   heard to its end after its caller had left, for what it used")
     if attempt.losses:
         to.print(f"   [yellow]left out[/] {one_line(', '.join(attempt.losses), 300)}")
     for verdict in attempt.verdicts:

@@ -52,7 +52,51 @@ COMMANDS = {
     ),
     "bill": Command(
         "What was spent, where, what it would have cost, and what was wasted.",
-        ("rung bill --since 7d", "rung bill --by project", "rung bill --json"),
+        (
+            "rung bill --since 7d",
+            "rung bill --by project",
+            "rung bill --json",
+            "rung bill --since 30d --reprice 2026-07-01",
+            "rung bill --reprice prices.toml --by model",
+        ),
+    ),
+    "reconcile": Command(
+        "Compare a provider's usage export with the ledger, and say what differs.",
+        (
+            "rung reconcile usage.json",
+            "rung reconcile completions_usage.csv costs.csv --provider openai --tolerance 0.1%",
+            "rung reconcile march.csv --tier own --json",
+        ),
+    ),
+    "ledger": Command(
+        "What the ledger takes, whether it is sound, writing it anew, and taking it out.",
+        (
+            "rung ledger info",
+            "rung ledger check --json",
+            "rung ledger vacuum",
+            "rung ledger export calls.parquet",
+            "rung ledger export --table requests --since 30d > requests.jsonl",
+        ),
+        parts={
+            "info": "Its size, what a request takes, and what is kept how long.",
+            "check": "Prove that it is what it says.",
+            "vacuum": "Write it anew without the room of rows that are gone.",
+            "export": "Its rows as JSON lines, CSV or Parquet.",
+            "body": "What was asked and answered, where that is stored.",
+        },
+    ),
+    "budget": Command(
+        "What may be spent, and what is.",
+        (
+            "rung budget list",
+            "rung budget show team --of acme --json",
+            "rung budget reset team --of acme",
+        ),
+        parts={
+            "list": "All budgets and how they stand.",
+            "show": "One budget, its marks, its past.",
+            "reset": "Start its period anew.",
+        },
     ),
     "verifiers": Command(
         "How far each check can be relied on: false accepts and rejects, with intervals.",
@@ -155,6 +199,26 @@ COMMANDS = {
     "doctor": Command(
         "What is configured, reachable and mis-set, with the fix.",
         ("rung doctor", "rung doctor --json"),
+    ),
+    "keys": Command(
+        "Who may ask the gateway: make, list, exchange and end keys.",
+        (
+            "rung keys create alice --usd-per-month 20 --expires 90d",
+            "rung keys create ci --ladder cheap --project ci --requests-per-minute 60",
+            "rung keys create team --may call --may keys --usd-per-day 5",
+            "rung keys create intern --parent team --tier local --private",
+            "rung keys list --all",
+            "rung keys show alice --json",
+            "rung keys rotate alice --grace 7d",
+            "rung keys revoke intern",
+        ),
+        parts={
+            "create": "Make a key; its secret is shown once.",
+            "list": "Keys in force, and what they may do.",
+            "show": "One key, and what was booked under it.",
+            "rotate": "Exchange a key's secret.",
+            "revoke": "End a key and all made with it.",
+        },
     ),
     "config": Command(
         "Check or show the configuration in force.",

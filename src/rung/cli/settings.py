@@ -41,7 +41,7 @@ def open_ledger(found: Config) -> Ledger:
     """The ledger of a configuration, for reading; it must exist."""
     from rung.ledger import Ledger
 
-    if not found.ledger.exists():
+    if isinstance(found.ledger, Path) and not found.ledger.exists():
         message = f"there is no ledger at {found.ledger} yet."
         raise LedgerError(message, fix='make a first request: `rung demo`, or `rung ask "..."`')
     return Ledger.open(found.ledger)

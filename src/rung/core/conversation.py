@@ -59,11 +59,11 @@ def scope(key: str) -> str:
 
 
 def _scope(request: Request) -> str:
-    project = request.directions.project or ""
+    # A client chooses its session's name: with another key that is another one's.
+    whose = (request.directions.project or "", *([request.key] if request.key else []))
     if request.session:
-        return _hash(("session", project, request.session), SCOPE_BYTES)
-    begun = opening(request)
-    return _hash(("opening", project, begun), SCOPE_BYTES)
+        return _hash(("session", *whose, request.session), SCOPE_BYTES)
+    return _hash(("opening", *whose, opening(request)), SCOPE_BYTES)
 
 
 def opening(request: Request) -> str:

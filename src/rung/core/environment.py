@@ -185,7 +185,7 @@ def _rounds(messages: Sequence[Message]) -> list[_Round]:
     current = _Round()
     for message in reversed(messages):
         own = _not_wrapped(message) if message.role is Role.USER else ""
-        if own and not _reflects(own):
+        if own and not reflects(own):
             break
         if (own or message.role is Role.TOOL) and current.begun:
             rounds.append(current)
@@ -198,7 +198,8 @@ def _rounds(messages: Sequence[Message]) -> list[_Round]:
     return [each for each in reversed(rounds) if each.results or each.told]
 
 
-def _reflects(own: str) -> bool:
+def reflects(own: str) -> bool:
+    """Whether a client tells in the user's place what came of an answer."""
     return own.startswith(REFLECTIONS) or _FAILED_BLOCKS.match(own) is not None
 
 

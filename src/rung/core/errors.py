@@ -2,6 +2,7 @@
 
     RungError
     ├── RequestError    the caller's: a bad body, an unknown model, no key
+    │   └── RateError   more of them than the caller's key may make in a minute
     ├── UpstreamError   a provider's: every tier failed, or one that was pinned
     ├── ConfigError     the operator's: rung.toml, the environment, a missing package
     └── LedgerError     the store's: locked, full, corrupt, from a newer version
@@ -51,6 +52,24 @@ class RequestError(RungError):
         self.code = code
 
 
+class RateError(RequestError):
+    """Too much at once. ``retry_after_seconds`` is when it would fit, ``None`` where it never will.
+
+    The status is 429.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after_seconds: float | None = None,
+        code: str = "rate_limited",
+        fix: str | None = None,
+    ) -> None:
+        super().__init__(message, status=429, code=code, fix=fix)
+        self.retry_after_seconds = retry_after_seconds
+
+
 class UpstreamError(RungError):
     """No tier gave an answer. ``retry_after_seconds`` is the soonest any of them asked for."""
 
@@ -93,7 +112,14 @@ class ConfigError(RungError):
 
 
 class LedgerError(RungError):
-    """The ledger cannot be read or written; nothing was lost, nothing was answered unrecorded."""
+    """The ledger cannot be read or written; nothing was lost, nothing was answered unrecorded.
+
+    ``passing`` says that it may by itself be well again: a full disk, a server that is away.
+    """
 
     status = 503
     exit_code = 5
+
+    def __init__(self, message: str, *, fix: str | None = None, passing: bool = False) -> None:
+        super().__init__(message, fix=fix)
+        self.passing = passing

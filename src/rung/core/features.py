@@ -45,6 +45,13 @@ LIKELY_OUTPUT_TOKENS = 4096
 DEFAULT_OUTPUT_TOKENS = 1024
 """Room kept for an answer when the caller sets no limit."""
 
+LIKELY_SEARCHES = 10
+"""How often a provider is taken to search, at most, where nobody sets a limit."""
+
+MOST_SEARCHES = 1000
+
+_MEDIA_NEEDS = frozenset({Need.IMAGES, Need.AUDIO, Need.FILES})
+_MOST_USES = re.compile(rb'"max_uses"\s*:\s*(\d{1,6})')
 _TTL = re.compile(rb'"(?:t|\\u0074){2}(?:l|\\u006[cC])"')
 
 
@@ -71,6 +78,35 @@ class Features:
     def most_input_tokens(self) -> int:
         """A generous bound of the prompt's tokens, for caps: one token for every two bytes."""
         return 2 * self.input_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """What may be billed of a call beyond its words.
+
+    ``media``: its prompt or its answer may hold pictures or sound. ``searches``: how often its
+    provider may search for it.
+    """
+
+    media: bool = True
+    searches: int = 0
+
+
+ANYTHING = Beyond()
+
+
+def beyond(request: Request) -> Beyond:
+    """What of a request may be billed beyond its words."""
+    searches = (_most_uses(tool) for tool in request.tools if isinstance(tool, HostedTool))
+    return Beyond(bool(request.needs & _MEDIA_NEEDS), sum(searches))
+
+
+def _most_uses(tool: HostedTool) -> int:
+    """How often a tool that the provider runs may be used: Anthropic's can say."""
+    if "search" not in tool.kind:
+        return 0
+    said = _MOST_USES.search(tool.raw)
+    return LIKELY_SEARCHES if said is None else min(int(said[1]), MOST_SEARCHES)
 
 
 def may_keep_an_hour(body: bytes) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from rung.core.plan import Plan
-from rung.core.types import History
+from rung.core.types import History, Kind
 
 
 def loading_seconds(history: History) -> float:
@@ -36,3 +37,10 @@ def left(
         spent = sum(each.cost_nanousd + each.checking_nanousd for each in history)
         money = plan.cost_cap_nanousd - spent - unbooked
     return seconds, money
+
+
+def tried_enough(plan: Plan, history: History, tier: str) -> Plan:
+    """The same plan without further retries of a tier; a history that it made replays by it."""
+    used = sum(a.tier == tier and a.kind is Kind.RETRY and not a.beside for a in history)
+    steps = (replace(each, retries=used) if each.tier == tier else each for each in plan.steps)
+    return replace(plan, steps=tuple(steps))

@@ -27,7 +27,7 @@ class Outcome:
     maps a baseline's name to what the served tokens would have cost there, in nano-dollars.
     ``inbox`` says that the request waits for a human. ``started_unix`` is seconds since 1970, UTC.
     ``cached_of`` is the request whose answer was served again; ``traits`` are hashes of what was
-    asked, to learn from.
+    asked, to learn from. ``recovered``: it is what was found of a request whose process died.
     """
 
     request: Request
@@ -44,6 +44,7 @@ class Outcome:
     inbox: bool = False
     cached_of: str | None = None
     traits: tuple[int, ...] = ()
+    recovered: bool = False
 
     @property
     def cost_nanousd(self) -> int:

@@ -216,7 +216,8 @@ class Terms:
     ``worst_drafts`` is what a draft that it is shown can add.
     ``may_retry`` is false while the process's retry budget is used up.
     ``barred`` are tiers that must not be called, ``passed_over`` those that should not: these are
-    back on the plan where it would have no tier without them. Each maps a tier to the reason.
+    back on the plan where it would have no tier without them. ``resting`` are left alone for now,
+    whatever that leaves. Each maps a tier to the reason.
     """
 
     checks: tuple[Check, ...] = ()
@@ -231,6 +232,7 @@ class Terms:
     seed: int = 0
     barred: Mapping[str, str] = field(default_factory=dict)
     passed_over: Mapping[str, str] = field(default_factory=dict)
+    resting: Mapping[str, str] = field(default_factory=dict)
     expected: Mapping[str, Expected] = field(default_factory=dict)
     private: str = ""
     patient: bool = False
@@ -363,7 +365,8 @@ def _why_not(rung: Rung, features: Features, terms: Terms, cap: int | None) -> s
         )
     if cap is not None and rung.tier not in (terms.worst_costs or {}):
         return "no price is known for it, and the request has a cost cap"
-    return None
+    # Last: it is the reason only where there is no other, which would not pass with time.
+    return terms.resting.get(rung.tier)
 
 
 def tighter(one: N | None, other: N | None) -> N | None:

@@ -131,7 +131,7 @@ _PREFIXES = (
     ("ya29. GOCSPX-", f"({_WORDY}{{20,}}+)"),
     ("sk_ rk_", f"(?:live|test)_({_ALNUM}{{16,}}+)"),
     ("whsec_", "([A-Za-z0-9+/]{24,}+)"),
-    ("npm_ hf_ lin_api_", f"({_ALNUM}{{30,}}+)"),
+    ("npm_ hf_ lin_api_ rung_", f"({_ALNUM}{{30,}}+)"),
     ("gsk_ xai- pplx- ntn_", f"({_ALNUM}{{40,}}+)"),
     ("nvapi- ATATT3", f"({_WORDY}{{40,}}+)"),
     ("pypi-AgE", f"({_WORDY}{{40,}}+)"),

@@ -15,6 +15,13 @@ from operator import attrgetter
 from typing import Any
 
 from rung.core.parts import FREE_CHOICE, HostedTool, Message, Role, Tool, ToolCall, ToolChoice
+from rung.core.traces import Trace
+
+# Told on: everybody takes them from here.
+from rung.core.usage import NO_USAGE
+from rung.core.usage import Price as Price  # noqa: PLC0414 told on
+from rung.core.usage import Usage as Usage  # noqa: PLC0414 told on
+from rung.core.usage import UsageSource as UsageSource  # noqa: PLC0414 told on
 from rung.core.verdicts import Verdict
 
 # ------------------------------------------------------------------ requests
@@ -82,7 +89,8 @@ class Directions:
 
     ``ceiling`` is the last tier that may be called. ``private``: nothing of it may leave this
     machine. ``fresh``: no stored answer will do. ``agent`` is the client's own name of the
-    sub-agent that asks, ``None`` for its main loop.
+    sub-agent that asks, ``None`` for its main loop. ``ladders`` and ``tiers`` are the only ones
+    that its key may go to.
     """
 
     ladder: str | None = None
@@ -96,6 +104,8 @@ class Directions:
     private: bool = False
     fresh: bool = False
     agent: str | None = None
+    ladders: tuple[str, ...] | None = None
+    tiers: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +120,8 @@ class Request:
     ``conversation`` rung's own, empty where it is none. ``resend_of`` is the request that this one
     repeats because its stream broke, ``audit_of`` the one whose answer this one is a second look
     at. ``caller`` is a digest of the key that the client showed: good within this process alone.
+    ``key`` is the id of its virtual key. ``loop`` says why it was taken for one turn of a circle.
+    ``trace`` is where its spans belong, ``None`` where nobody keeps any.
     """
 
     id: str
@@ -134,6 +146,9 @@ class Request:
     audit_of: str | None = None
     caller: str = ""
     directions: Directions = Directions()
+    key: str | None = None
+    loop: str = ""
+    trace: Trace | None = None
 
     def in_conversation(self, key: str) -> Request:
         """The same request with its conversation's key."""
@@ -193,48 +208,6 @@ class Answer:
     salvaged: str = ""
 
 
-class UsageSource(StrEnum):
-    """Who counted the tokens."""
-
-    PROVIDER = "provider"
-    ESTIMATED = "estimated"
-    NONE = "none"
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Token counters of one call. Cached and written tokens are *inside* ``input_tokens``.
-
-    ``cache_write_1h_tokens``, inside ``cache_write_tokens``, are kept for an hour and cost more.
-    """
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read_tokens: int = 0
-    cache_write_tokens: int = 0
-    reasoning_tokens: int = 0
-    source: UsageSource = UsageSource.NONE
-    cache_write_1h_tokens: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """The price used for one attempt, in nano-dollars per million tokens, with where it came from.
-
-    ``tiered`` says that the source has further rules (context steps, web searches) which the
-    amount of an attempt includes and these plain figures do not show.
-    """
-
-    source: str
-    input_nanousd_per_mtok: int = 0
-    output_nanousd_per_mtok: int = 0
-    cache_read_nanousd_per_mtok: int | None = None
-    cache_write_nanousd_per_mtok: int | None = None
-    nanousd_per_second: int = 0
-    tiered: bool = False
-    cache_write_1h_nanousd_per_mtok: int | None = None
-
-
 # ------------------------------------------------------------------ errors of an attempt
 
 
@@ -256,6 +229,8 @@ class Fault(StrEnum):
     UNAVAILABLE = "unavailable"
     CANCELLED = "cancelled"
     INTERNAL = "internal"
+    BUDGET = "budget"
+    UNKNOWN = "unknown"
 
 
 class EndedBy(StrEnum):
@@ -317,7 +292,8 @@ class Attempt:
     says that the tier was on this machine or network, ``beside`` that another tier was asked at
     the same time and answered first. ``spared_tokens`` is what shortened tool output kept off it.
     ``queued_seconds`` is how long it stood behind other calls; ``first_token_seconds`` leaves that
-    out too.
+    out too. ``reserved_nanousd`` is what was set aside for it before it was made. ``drained`` says
+    that its caller had left, and it was heard to its end for the sake of its usage.
     """
 
     id: str
@@ -327,7 +303,7 @@ class Attempt:
     ended_at: float
     answer: Answer | None = None
     failure: Failure | None = None
-    usage: Usage = Usage()
+    usage: Usage = NO_USAGE
     cost_nanousd: int = 0
     price: Price | None = None
     load_seconds: float = 0.0
@@ -341,6 +317,8 @@ class Attempt:
     beside: bool = False
     spared_tokens: int = 0
     queued_seconds: float = 0.0
+    reserved_nanousd: int | None = None
+    drained: bool = False
 
     def with_verdict(self, verdict: Verdict) -> Attempt:
         """The same attempt with one more verdict."""

@@ -13,14 +13,18 @@ its own, and savings have it inside, with the request that was looked at again.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
-from typing import Any
 
-from rung.core.money import exact
+from rung.core.errors import LedgerError
 from rung.core.stats import Rate
+from rung.ledger import summing
 from rung.ledger.store import Ledger
+
+MOST_UNSUMMED = 20_000
+"""Requests without a sum of which a bill reads the rows."""
 
 
 class BillBy(StrEnum):
@@ -32,17 +36,24 @@ class BillBy(StrEnum):
     LANE = "lane"
     DAY = "day"
     LADDER = "ladder"
+    CATEGORY = "category"
+    KEY = "key"
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Sums of the counters. Cached tokens are inside the input, reasoning inside the output."""
+    """Sums of the counters. Cached and image tokens are inside the input, reasoning in the output.
+
+    ``server_tools`` counts uses of tools that providers ran and billed by the piece.
+    """
 
     input: int = 0
     output: int = 0
     cache_read: int = 0
     cache_write: int = 0
     reasoning: int = 0
+    image: int = 0
+    server_tools: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +164,8 @@ class RequestLine:
     ledger's further requests, for which a repetition stands. ``ungated`` ones let bytes go that
     nothing held back, as their stream's mode asked. ``spend`` is that of their calls, ``beside``
     what was billed beside them. ``served_again`` were given an answer of another request, and
-    nothing was called; ``spared_nanousd`` is what those answers had cost.
+    nothing was called; ``spared_nanousd`` is what those answers had cost. ``recovered`` ones are
+    known only by what was set aside for them, which they count: their process died.
     """
 
     key: str | None
@@ -177,6 +189,7 @@ class RequestLine:
     beside: Beside = Beside()
     served_again: int = 0
     spared_nanousd: int = 0
+    recovered: int = 0
 
     @property
     def spend_nanousd(self) -> int:
@@ -244,13 +257,17 @@ def bill(
     by: BillBy | None = None,
     baseline: str | None = None,
 ) -> Bill:
-    """Add the ledger up. Blocks: one to two seconds for 100,000 requests.
+    """Add the ledger up. Blocks: a fifth of a second for a million requests that are summed.
+
+    Where many are not yet, it sums them first, once: 40 to 80 s a million. Quantiles are exact for
+    spans of up to 20,000 requests, and right to one percent for others.
 
     ``baseline`` keeps one baseline only; RequestError where no request has one of that name.
     """
     # SQLAlchemy takes 0.4 s to import, which only those who ask for a bill should pay.
     from rung.ledger.figures import Figures
 
+    _catch_up(ledger)
     with ledger.reading() as connection:
         figures = Figures(connection, since_unix, until_unix, baseline)
         (total,) = figures.by_request(None)
@@ -265,132 +282,11 @@ def bill(
     return Bill(since_unix, until_unix, by, baseline, total, tiers, lines)
 
 
-# ------------------------------------------------------------------ as JSON
-
-
-def to_json(bill: Bill) -> dict[str, Any]:
-    """The bill as plain JSON values: amounts both as nano-dollars and as exact text in dollars."""
-    return {
-        "since_unix": bill.since_unix,
-        "until_unix": bill.until_unix,
-        "by": None if bill.by is None else bill.by.value,
-        "baseline": bill.baseline,
-        "total": _request_line(bill.total),
-        "tiers": [_tier_line(line) for line in bill.tiers],
-        "lines": [
-            _request_line(line) if isinstance(line, RequestLine) else _tier_line(line)
-            for line in bill.lines
-        ],
-    }
-
-
-def _request_line(line: RequestLine) -> dict[str, Any]:
-    return {
-        "key": line.key,
-        "requests": line.requests,
-        "resent": line.resent,
-        "answered": line.answered,
-        "verified": line.verified,
-        "unverified": line.unverified,
-        "flagged": line.flagged,
-        "exhausted": line.exhausted,
-        "inbox": line.inbox,
-        "by_human": line.by_human,
-        "ungated": line.ungated,
-        **_spend(line.spend),
-        **_money("spend", line.spend_nanousd),
-        **_money("wasted", line.wasted_nanousd),
-        **_beside(line.beside),
-        **asdict(line.fidelity),
-        "served_again": line.served_again,
-        **_money("spared", line.spared_nanousd),
-        **_money("blended", line.blended_nanousd),
-        "escalation": _rate(line.escalation),
-        "fallbacks": line.fallbacks,
-        "median_seconds": line.median_seconds,
-        "p90_seconds": line.p90_seconds,
-        "savings": [_saving(saving) for saving in line.savings],
-    }
-
-
-def _tier_line(line: TierLine) -> dict[str, Any]:
-    return {
-        "key": line.key,
-        **_spend(line.spend),
-        **asdict(line.fidelity),
-        "failures": line.failures,
-        "served": _rate(line.served),
-        "passed": _rate(line.passed),
-    }
-
-
-def _spend(spend: Spend) -> dict[str, Any]:
-    tokens = spend.tokens
-    return {
-        "attempts": spend.attempts,
-        **_money("spend", spend.spend_nanousd),
-        **_money("wasted", spend.wasted_nanousd),
-        "wasted_seconds": spend.wasted_seconds,
-        "tokens": {
-            "input": tokens.input,
-            "output": tokens.output,
-            "cache_read": tokens.cache_read,
-            "cache_write": tokens.cache_write,
-            "reasoning": tokens.reasoning,
-        },
-        **_sparing(spend.sparing),
-        "estimated": _rate(spend.estimated),
-    }
-
-
-def _sparing(sparing: Sparing) -> dict[str, Any]:
-    return {
-        "cache": {
-            "hit_rate": sparing.hit_rate,
-            "input_tokens": sparing.told_tokens,
-            "read_tokens": sparing.read_tokens,
-            **_money("saved", sparing.cache_nanousd),
-        },
-        "shortened": {
-            "tokens": sparing.shortened_tokens,
-            **_money("saved", sparing.shortened_nanousd),
-        },
-    }
-
-
-def _beside(beside: Beside) -> dict[str, Any]:
-    return {
-        **_money("checks", beside.checks_nanousd),
-        **_money("checks_wasted", beside.checks_wasted_nanousd),
-        "audited": beside.audited,
-        "audit_calls": beside.audit_calls,
-        **_money("audits", beside.audits_nanousd),
-    }
-
-
-def _saving(saving: Saving) -> dict[str, Any]:
-    return {
-        "name": saving.name,
-        "requests": saving.requests,
-        **_money("baseline", saving.baseline_nanousd),
-        **_money("spend", saving.spend_nanousd),
-        **_money("saved", saving.saved_nanousd),
-        "share": saving.savings,
-    }
-
-
-def _money(name: str, nanousd: int | None) -> dict[str, Any]:
-    return {
-        f"{name}_nanousd": nanousd,
-        f"{name}_usd": None if nanousd is None else exact(nanousd),
-    }
-
-
-def _rate(rate: Rate) -> dict[str, Any]:
-    return {
-        "hits": rate.hits,
-        "trials": rate.trials,
-        "value": rate.value,
-        "low": rate.low,
-        "high": rate.high,
-    }
+def _catch_up(ledger: Ledger) -> None:
+    """Sum what no process has summed, where it is much: else every bill would read all of it."""
+    with ledger.reading() as connection:
+        behind = summing.unsummed(connection, MOST_UNSUMMED + 1) > MOST_UNSUMMED
+    with suppress(LedgerError):  # of a ledger that cannot be written now, the rows are added up
+        while behind:
+            with ledger.writing() as connection:
+                behind = summing.sum_up(connection, MOST_UNSUMMED) == MOST_UNSUMMED

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +11,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from rung.core.types import Phase
 from rung.core.verdicts import Status, Weight
 from rung.ledger import tables
-from rung.ledger.statements import with_values
+from rung.ledger.database import Connection
 
 _Query = Select[*tuple[Any, ...]]
 
@@ -25,7 +24,7 @@ _r, _a, _v, _l = (
 
 
 def labels(
-    connection: sqlite3.Connection, ladder: str | None, since_unix: float | None
+    connection: Connection, ladder: str | None, since_unix: float | None
 ) -> Iterator[tuple[Any, ...]]:
     """Request, place of the attempt, right or not, and source of each label, oldest first."""
     of = tables.labels.join(tables.requests, _l.request_id == _r.id)
@@ -35,7 +34,7 @@ def labels(
 
 
 def attempts(
-    connection: sqlite3.Connection, ladder: str | None, since_unix: float | None
+    connection: Connection, ladder: str | None, since_unix: float | None
 ) -> Iterator[tuple[Any, ...]]:
     """All attempts of labelled requests that gave an answer, in order, a row for each signal.
 
@@ -64,7 +63,7 @@ def attempts(
 
 
 def served(
-    connection: sqlite3.Connection, ladder: str | None, since_unix: float | None
+    connection: Connection, ladder: str | None, since_unix: float | None
 ) -> dict[tuple[str, str], int]:
     """How many answers each tier served, by ladder and tier; audits are no traffic."""
     joined = tables.requests.join(
@@ -82,6 +81,5 @@ def _within(ladder: str | None, since_unix: float | None) -> list[ColumnElement[
     return [_r.cached_of.is_(None), *named, *since]
 
 
-def _run(connection: sqlite3.Connection, statement: _Query) -> Iterator[tuple[Any, ...]]:
-    text, values = with_values(statement)
-    return (tuple(row) for row in connection.execute(text, values))
+def _run(connection: Connection, statement: _Query) -> Iterator[tuple[Any, ...]]:
+    return (tuple(row) for row in connection.run(statement))

@@ -7,7 +7,6 @@ read, as a newer rung may write it, is passed over for the one before it.
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from rung.core.labels import BELIEVED, LabelSource
 from rung.core.verdicts import Status
 from rung.core.vote import AGREEMENT
 from rung.ledger.codec import clean
-from rung.ledger.reading import sql
+from rung.ledger.database import Connection, Row
 
 VERSION: Final = 1
 """Of the stored JSON. One of another version is not taken up."""
@@ -57,17 +56,17 @@ class StoredCalibration:
     report: Mapping[str, Any] = field(default_factory=dict)
 
 
-def newest(connection: sqlite3.Connection) -> dict[Key, Calibration]:
+def newest(connection: Connection) -> dict[Key, Calibration]:
     """The calibrations in force, by ladder and tier."""
     found = {(row.ladder, row.tier): row for row in in_force(connection) if not row.unreadable}
     return {key: row.calibration for key, row in found.items() if row.calibration is not None}
 
 
-def in_force(connection: sqlite3.Connection) -> list[StoredCalibration]:
+def in_force(connection: Connection) -> list[StoredCalibration]:
     """The newest readable row of each tier, by name, each after newer ones that are unreadable."""
     settled: set[Key] = set()
     rows: list[StoredCalibration] = []
-    for row in connection.execute(sql("newest calibrations")):
+    for row in connection.named("newest calibrations"):
         key = (row["ladder"], row["tier"])
         if key not in settled:
             rows.append(_read(row))
@@ -77,7 +76,7 @@ def in_force(connection: sqlite3.Connection) -> list[StoredCalibration]:
 
 
 def add(
-    connection: sqlite3.Connection,
+    connection: Connection,
     made: Mapping[Key, Calibration | None],
     reports: Mapping[Key, Mapping[str, Any]],
     now: float,
@@ -85,20 +84,17 @@ def add(
     """Put calibrations in force; ``None`` switches a tier's off."""
     for (ladder, tier), calibration in made.items():
         stored = _Stored(VERSION, calibration)
-        connection.execute(
-            sql("add to calibrations"),
-            {
-                "id": None,
-                "created_unix": now,
-                "ladder": clean(ladder),
-                "tier": clean(tier),
-                "calibration_json": msgspec.json.encode(stored).decode(),
-                "report_json": json.dumps(reports.get((ladder, tier), {}), default=str),
-            },
+        connection.named(
+            "add to calibrations",
+            created_unix=now,
+            ladder=clean(ladder),
+            tier=clean(tier),
+            calibration_json=msgspec.json.encode(stored).decode(),
+            report_json=json.dumps(reports.get((ladder, tier), {}), default=str),
         )
 
 
-def _read(row: sqlite3.Row) -> StoredCalibration:
+def _read(row: Row) -> StoredCalibration:
     calibration, unreadable = _decoded(row["calibration_json"])
     try:
         report = json.loads(row["report_json"])
@@ -184,7 +180,7 @@ class _Attempt:
 
 
 def labels(
-    connection: sqlite3.Connection, ladder: str | None = None, since_unix: float | None = None
+    connection: Connection, ladder: str | None = None, since_unix: float | None = None
 ) -> Labels:
     """The labelled answers of requests that began since then. Slow where there are many.
 

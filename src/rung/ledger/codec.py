@@ -27,6 +27,8 @@ from rung.core.saying import sayings
 from rung.core.types import Answer, Attempt, Failure, History, Request
 from rung.core.verdicts import Status, Weight
 from rung.core.vote import PLAIN_VOTE
+from rung.ledger import plans
+from rung.ledger.priced import more_counts, priced
 
 MOST_COUNT: Final = 10**12
 """A counter above this is a lying server's; capped, so that no sum can overflow 64 bits."""
@@ -51,20 +53,28 @@ _NO_FAILURE: Final[dict[str, Any]] = dict.fromkeys(
 _encoder = msgspec.json.Encoder(enc_hook=str)
 
 
+TABLES: Final = ("requests", "attempts", "verdicts", "baselines", "inbox")
+"""What an outcome becomes rows of, in the order in which they refer to each other."""
+
+
 @dataclass(slots=True)
 class Rows:
-    """One or more outcomes as rows, by table."""
+    """One or more outcomes as rows, by table; the prices and plans that they name by their ids."""
 
     requests: list[Row] = field(default_factory=list)
     attempts: list[Row] = field(default_factory=list)
     verdicts: list[Row] = field(default_factory=list)
     baselines: list[Row] = field(default_factory=list)
     inbox: list[Row] = field(default_factory=list)
+    prices: dict[str, Row] = field(default_factory=dict)
+    plans: dict[str, Row] = field(default_factory=dict)
 
     def extend(self, other: Rows) -> None:
         """Add all rows of ``other``."""
-        for table in Rows.__slots__:
+        for table in TABLES:
             getattr(self, table).extend(getattr(other, table))
+        self.prices |= other.prices
+        self.plans |= other.plans
 
 
 # ------------------------------------------------------------------ to rows
@@ -72,7 +82,9 @@ class Rows:
 
 def encode(outcome: Outcome) -> Rows:
     """The rows of one outcome."""
-    rows = Rows(requests=[_request_row(outcome)])
+    plan_id, shared, own = plans.split(outcome.plan, _json)
+    rows = Rows(requests=[_request_row(outcome) | {"plan_id": plan_id, "plan_json": own}])
+    rows.plans[plan_id] = {"id": plan_id, "shared_json": shared}
     name = clean(outcome.request.id)
     offered = _offered(outcome.request, outcome.attempts)
     steps = {step.tier: (index, step) for index, step in enumerate(outcome.plan.steps)}
@@ -91,6 +103,11 @@ def encode(outcome: Outcome) -> Rows:
             }
         )
         rows.verdicts.extend(_verdict_rows(attempt, step, name, position))
+        if attempt.price is not None:
+            price_id, told = priced(attempt.price, _json)
+            first_unix = rows.requests[0]["started_unix"]
+            source = clean(attempt.price.source)
+            rows.prices.setdefault(price_id, {**told, "source": source, "first_unix": first_unix})
     for baseline, cost in outcome.baselines.items():
         rows.baselines.append({"request_id": name, "name": clean(baseline), "cost_nanousd": cost})
     if outcome.inbox:
@@ -98,7 +115,7 @@ def encode(outcome: Outcome) -> Rows:
     return rows
 
 
-def _request_row(outcome: Outcome) -> Row:
+def _request_row(outcome: Outcome) -> dict[str, Any]:
     request, decision = outcome.request, outcome.decision
     exhausted = isinstance(decision, Exhausted)
     body = request.body or _json(request.messages).encode()
@@ -116,7 +133,6 @@ def _request_row(outcome: Outcome) -> Row:
         "body_bytes": len(body),
         "input_tokens_estimate": features(request).input_tokens,
         "needs": ",".join(sorted(request.needs)),
-        "plan_json": _json(outcome.plan),
         "steps": len(outcome.plan.steps),
         "decision": None if decision is None else "exhausted" if exhausted else "accept",
         "decision_reason": decision.reason.value if isinstance(decision, Exhausted) else None,
@@ -149,6 +165,9 @@ def _route_columns(outcome: Outcome) -> dict[str, Any]:
         "difficulty": route.difficulty or None,
         "propensity": _number(route.propensity),
         "traits_json": _json(outcome.traits) if outcome.traits and not private else None,
+        "key_id": _optional(request.key),
+        "recovered": outcome.recovered,
+        "loop": clean(request.loop) or None,
     }
 
 
@@ -198,7 +217,7 @@ def _attempt_row(attempt: Attempt) -> dict[str, Any]:
         "usage_source": usage.source.value,
         "cost_nanousd": attempt.cost_nanousd,
         "price_source": None if attempt.price is None else clean(attempt.price.source),
-        "price_json": None if attempt.price is None else _json(attempt.price),
+        "price_json": None,
         "ended_by": attempt.ended_by.value,
         "phase": attempt.phase.value,
         "released": attempt.released,
@@ -207,6 +226,12 @@ def _attempt_row(attempt: Attempt) -> dict[str, Any]:
         "spared_tokens": _count(attempt.spared_tokens),
         "queued_seconds": _number(attempt.queued_seconds) or 0.0,
         "cache_write_1h_tokens": _count(usage.cache_write_1h_tokens),
+        "price_id": None if attempt.price is None else priced(attempt.price, _json)[0],
+        "image_tokens": _count(usage.image_tokens),
+        "server_tools": _count(usage.server_tools),
+        "more_counts_json": more_counts(usage, _json),
+        "reserved_nanousd": attempt.reserved_nanousd,
+        "drained": attempt.drained,
         "losses_json": _json(attempt.losses) if attempt.losses else NO_LOSSES,
     }
 
@@ -348,7 +373,7 @@ def _count(count: int) -> int:
 
 
 def _number(value: float | None) -> float | None:
-    return None if value is None or math.isnan(value) else value
+    return None if value is None or not math.isfinite(value) else value
 
 
 def _json(value: object) -> str:

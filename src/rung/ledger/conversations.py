@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from rung.core.conversation import scope
 from rung.core.plan import Plan
 from rung.core.standing import Turn
 from rung.ledger import reading
+from rung.ledger.database import Connection
 from rung.ledger.stored import StoredOutcome
 
 
-def turns(connection: sqlite3.Connection, key: str, limit: int) -> tuple[list[Turn], bool]:
+def turns(connection: Connection, key: str, limit: int) -> tuple[list[Turn], bool]:
     """Its newest turns, oldest first, and whether anything said in its session was private."""
     found = reading.of_conversations(connection, key, limit)
     told = [_turn(one) for one in reversed(found) if one.history]

@@ -6,7 +6,6 @@ so when it writes.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,9 +13,10 @@ from datetime import UTC, datetime
 from rung.core.errors import RequestError
 from rung.core.labels import Closing, InboxState, Label, LabelSource, believed
 from rung.core.outcome import Outcome
-from rung.ledger import reading
+from rung.ledger import reading, summing
 from rung.ledger.codec import clean, inbox_row
-from rung.ledger.reading import AUDIT, sql
+from rung.ledger.database import Connection
+from rung.ledger.reading import AUDIT
 from rung.ledger.stored import StoredOutcome
 
 
@@ -28,7 +28,7 @@ def counted(labels: Iterable[Label]) -> tuple[Label, ...]:
     return tuple(sorted(last.values(), key=lambda label: label.id))
 
 
-def add_label(connection: sqlite3.Connection, given: Label) -> tuple[Label, bool]:
+def add_label(connection: Connection, given: Label) -> tuple[Label, bool]:
     """Store a label: as it is stored, and whether it is new.
 
     One that says what its source already says of that answer, in the same words, is not stored
@@ -50,19 +50,19 @@ def add_label(connection: sqlite3.Connection, given: Label) -> tuple[Label, bool
     return _added(connection, wanted), True
 
 
-def said_wrong(connection: sqlite3.Connection, request_id: str) -> bool:
+def said_wrong(connection: Connection, request_id: str) -> bool:
     """Whether the answer that a request was served is believed to be wrong."""
     found = reading.exact(connection, request_id)
     label = believed(found.labels).get((request_id, found.served))
     return label is not None and not label.right
 
 
-def queue_audit(connection: sqlite3.Connection, outcome: Outcome) -> None:
+def queue_audit(connection: Connection, outcome: Outcome) -> None:
     """Put a request that was served where a human can read and label it."""
-    connection.execute(sql("insert inbox"), dict(inbox_row(outcome)))
+    connection.insert("inbox", [inbox_row(outcome)])
 
 
-def label_by_hand(connection: sqlite3.Connection, given: Label) -> tuple[Label, bool]:
+def label_by_hand(connection: Connection, given: Label) -> tuple[Label, bool]:
     """Store what a person says, as `add_label`.
 
     Where an audit has asked for it, the label is that audit's: its answer was drawn, not chosen.
@@ -81,29 +81,28 @@ def label_by_hand(connection: sqlite3.Connection, given: Label) -> tuple[Label, 
     return stored, new
 
 
-def close_entry(connection: sqlite3.Connection, closing: Closing, labels: Sequence[Label]) -> None:
+def close_entry(connection: Connection, closing: Closing, labels: Sequence[Label]) -> None:
     """Close an entry, once. Raises RequestError where there is none (404) or it is closed (409)."""
     values = {"id": closing.request_id, "to": closing.state.value}
-    if connection.execute(sql("close"), values).rowcount == 0:
+    if connection.named("close", **values).rowcount == 0:
         raise _not_open(connection, closing.request_id)
-    connection.execute(
-        sql("add to closings"),
-        {
-            "request_id": closing.request_id,
-            "created_unix": closing.created_unix,
-            "state": closing.state.value,
-            "text": None if closing.text is None else clean(closing.text),
-            "attempt_position": closing.attempt,
-            "verified": closing.verified,
-            "given_by": None if closing.by is None else clean(closing.by),
-            "note": clean(closing.note),
-        },
+    summing.reopen(connection, [closing.request_id])
+    connection.named(
+        "add to closings",
+        request_id=closing.request_id,
+        created_unix=closing.created_unix,
+        state=closing.state.value,
+        text=None if closing.text is None else clean(closing.text),
+        attempt_position=closing.attempt,
+        verified=closing.verified,
+        given_by=None if closing.by is None else clean(closing.by),
+        note=clean(closing.note),
     )
     for label in labels:
         _added(connection, label)
 
 
-def _meant(connection: sqlite3.Connection, given: Label) -> tuple[StoredOutcome, Label]:
+def _meant(connection: Connection, given: Label) -> tuple[StoredOutcome, Label]:
     """The request whose answer a label is about, and the label as one of it."""
     found = reading.exact(connection, given.request_id)
     first = found.request.cached_of
@@ -113,21 +112,18 @@ def _meant(connection: sqlite3.Connection, given: Label) -> tuple[StoredOutcome,
     return reading.exact(connection, first), replace(given, request_id=first, attempt=None)
 
 
-def _added(connection: sqlite3.Connection, label: Label) -> Label:
-    done = connection.execute(
-        sql("add to labels"),
-        {
-            "id": None,
-            "request_id": label.request_id,
-            "attempt_position": label.attempt,
-            "is_right": label.right,
-            "source": label.source.value,
-            "given_by": label.by,
-            "note": label.note,
-            "created_unix": label.created_unix,
-        },
+def _added(connection: Connection, label: Label) -> Label:
+    done = connection.named(
+        "add to labels",
+        request_id=label.request_id,
+        attempt_position=label.attempt,
+        is_right=label.right,
+        source=label.source.value,
+        given_by=label.by,
+        note=label.note,
+        created_unix=label.created_unix,
     )
-    return replace(label, id=done.lastrowid or 0)
+    return replace(label, id=done.fetchone()[0])
 
 
 def _place(found: StoredOutcome, attempt: int | None) -> int | None:
@@ -150,7 +146,7 @@ def _place(found: StoredOutcome, attempt: int | None) -> int | None:
     raise RequestError(f"no answer of {name} was served.", param="attempt", fix="name an attempt")
 
 
-def _not_open(connection: sqlite3.Connection, request_id: str) -> RequestError:
+def _not_open(connection: Connection, request_id: str) -> RequestError:
     closed = reading.closings(connection, [request_id]).get(request_id)
     if closed is None:
         said = f"{request_id} is not in the inbox."

@@ -7,7 +7,6 @@ such calls are counted apart.
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, select
 
-from rung.ledger.statements import with_values
+from rung.ledger.database import Connection, Row
 from rung.ledger.store import Ledger
 from rung.ledger.tables import attempts, requests, verdicts
 
@@ -118,12 +117,11 @@ def _within(since_unix: float) -> ColumnElement[bool]:
     return func.coalesce(_audited.c.started_unix, _r.started_unix) >= since_unix
 
 
-def _rows(connection: sqlite3.Connection, query: Select[Any]) -> Iterator[sqlite3.Row]:
-    text, values = with_values(query)
-    yield from connection.execute(text, values)
+def _rows(connection: Connection, query: Select[Any]) -> Iterator[Row]:
+    yield from connection.run(query)
 
 
-def _requests(connection: sqlite3.Connection, since_unix: float) -> dict[str, Gone]:
+def _requests(connection: Connection, since_unix: float) -> dict[str, Gone]:
     asked = select(_r.id, _r.private, _r.project).where(
         _r.audit_of.is_(None), _r.started_unix >= since_unix
     )
@@ -131,9 +129,7 @@ def _requests(connection: sqlite3.Connection, since_unix: float) -> dict[str, Go
     return {row["id"]: Gone(row["id"], row["private"], row["project"]) for row in rows}
 
 
-def _add_calls(
-    connection: sqlite3.Connection, since_unix: float, found: Mapping[str, Gone]
-) -> None:
+def _add_calls(connection: Connection, since_unix: float, found: Mapping[str, Gone]) -> None:
     """The calls of tiers that are elsewhere, and those of which it is not known where they went."""
     joined = attempts.join(requests, _r.id == _a.request_id)
     joined = joined.outerjoin(_audited, _audited.c.id == _r.audit_of)
@@ -154,9 +150,7 @@ def _add_calls(
             gone.audited = gone.audited or bool(row["audit"])
 
 
-def _add_checks(
-    connection: sqlite3.Connection, since_unix: float, found: Mapping[str, Gone]
-) -> None:
+def _add_checks(connection: Connection, since_unix: float, found: Mapping[str, Gone]) -> None:
     joined = verdicts.join(requests, _r.id == _v.request_id)
     joined = joined.outerjoin(_audited, _audited.c.id == _r.audit_of)
     checks = (

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any, Final
 
 from rung.core.errors import LedgerError, RequestError
 from rung.core.labels import Closing, Label
 from rung.ledger import stored
-from rung.ledger.codec import Row, clean
-from rung.ledger.schema import statements
+from rung.ledger.codec import clean
+from rung.ledger.database import Connection, Row
 from rung.ledger.stored import StoredOutcome, decode
 
 LAST: Final = "last"
@@ -56,7 +54,7 @@ class InboxEntry:
     closing: Closing | None = None
 
 
-def find(connection: sqlite3.Connection, prefix: str) -> StoredOutcome:
+def find(connection: Connection, prefix: str) -> StoredOutcome:
     """The one request whose id begins with ``prefix``, or the newest for ``"last"``.
 
     Raises RequestError (404) that names near ids where there is none, or more than one.
@@ -80,19 +78,17 @@ def find(connection: sqlite3.Connection, prefix: str) -> StoredOutcome:
     raise RequestError(said, status=404, param="id", fix="rung explain last shows the newest.")
 
 
-def recent(connection: sqlite3.Connection, limit: int) -> list[StoredOutcome]:
+def recent(connection: Connection, limit: int) -> list[StoredOutcome]:
     """The newest requests, newest first."""
     return _load(connection, _ids(connection, "newest", limit=max(limit, 0)))
 
 
-def climbs(connection: sqlite3.Connection, limit: int) -> list[StoredOutcome]:
+def climbs(connection: Connection, limit: int) -> list[StoredOutcome]:
     """The newest requests of more than one call, newest first."""
     return _load(connection, _ids(connection, "climbs", limit=max(limit, 0)))
 
 
-def of_conversations(
-    connection: sqlite3.Connection, beginning: str, limit: int
-) -> list[StoredOutcome]:
+def of_conversations(connection: Connection, beginning: str, limit: int) -> list[StoredOutcome]:
     """The newest requests of the conversations whose keys begin so, newest first."""
     low = clean(beginning[:LONGEST_ID])
     if not low:
@@ -103,21 +99,21 @@ def of_conversations(
     )
 
 
-def any_private(connection: sqlite3.Connection, beginning: str) -> bool:
+def any_private(connection: Connection, beginning: str) -> bool:
     """Whether any request of the conversations whose keys begin so was private."""
     low = clean(beginning[:LONGEST_ID])
     return bool(low and _ids(connection, "private within", low=low, high=low + _HIGHEST))
 
 
-def inbox_items(connection: sqlite3.Connection) -> list[InboxItem]:
+def inbox_items(connection: Connection) -> list[InboxItem]:
     """All that was ever queued for a human, oldest first."""
-    rows = connection.execute(sql("inbox items"))
+    rows = connection.named("inbox items")
     return [_item(row) for row in rows]
 
 
-def inbox_entry(connection: sqlite3.Connection, found: StoredOutcome) -> InboxEntry | None:
+def inbox_entry(connection: Connection, found: StoredOutcome) -> InboxEntry | None:
     """The item of one request, ``None`` where it was never queued."""
-    row = connection.execute(sql("inbox entry"), {"id": found.request.id}).fetchone()
+    row = connection.named("inbox entry", id=found.request.id).fetchone()
     if row is None:
         return None
     places = {attempt.id: place for place, attempt in enumerate(found.history)}
@@ -127,56 +123,50 @@ def inbox_entry(connection: sqlite3.Connection, found: StoredOutcome) -> InboxEn
     return InboxEntry(_item(row), json.loads(row["request_json"]), answers, found.closing)
 
 
-def exact(connection: sqlite3.Connection, request_id: str) -> StoredOutcome:
+def exact(connection: Connection, request_id: str) -> StoredOutcome:
     """The request of this whole id. Raises RequestError (404)."""
     wanted = clean(request_id[:LONGEST_ID])
-    if wanted and _ids(connection, "ids between", low=wanted, high=wanted + "\0", limit=1):
+    if _ids(connection, "request", id=wanted):
         return _load(connection, [wanted])[0]
     raise RequestError(f"No request {wanted!r}.", status=404, param="request_id")
 
 
-def closings(connection: sqlite3.Connection, ids: Collection[str]) -> dict[str, Closing]:
+def closings(connection: Connection, ids: Collection[str]) -> dict[str, Closing]:
     """How those of these inbox entries were closed that are."""
-    rows = connection.execute(sql("closings of"), {"ids": json.dumps(list(ids))})
+    rows = connection.named("closings of", ids=json.dumps(list(ids)))
     return {row["request_id"]: stored.closing(row) for row in rows}
 
 
-def newest_labels(connection: sqlite3.Connection, limit: int) -> list[Label]:
+def newest_labels(connection: Connection, limit: int) -> list[Label]:
     """The labels given last, newest first."""
-    rows = connection.execute(sql("newest labels"), {"limit": max(limit, 0)})
+    rows = connection.named("newest labels", limit=max(limit, 0))
     return [stored.label(row) for row in rows]
 
 
-def _item(row: sqlite3.Row) -> InboxItem:
+def _item(row: Row) -> InboxItem:
     kind = QUESTION if row["asked"] else AUDIT
     return InboxItem(row["request_id"], row["created_unix"], row["state"], kind)
 
 
-@lru_cache
-def sql(name: str) -> str:
-    """One statement of ``compiled.sql``."""
-    return statements()[name]
+def _ids(connection: Connection, statement: str, **values: str | int) -> list[str]:
+    return [name for (name,) in connection.named(statement, **values)]
 
 
-def _ids(connection: sqlite3.Connection, statement: str, **values: str | int) -> list[str]:
-    return [name for (name,) in connection.execute(sql(statement), values)]
-
-
-def _near(connection: sqlite3.Connection, wanted: str) -> list[str]:
+def _near(connection: Connection, wanted: str) -> list[str]:
     """The ids that would stand beside ``wanted`` in order."""
     above = _ids(connection, "ids between", low=wanted, high=_HIGHEST, limit=NEAR)
     below = _ids(connection, "ids before", low=wanted, limit=NEAR)
     return sorted((above + below)[:NEAR])
 
 
-def _load(connection: sqlite3.Connection, ids: Sequence[str]) -> list[StoredOutcome]:
+def _load(connection: Connection, ids: Sequence[str]) -> list[StoredOutcome]:
     """The outcomes of ``ids``, in that order, in six statements however many they are."""
     chosen = {"ids": json.dumps(ids)}
-    requests = {row["id"]: row for row in connection.execute(sql("requests of"), chosen)}
+    requests = {row["id"]: row for row in connection.named("requests of", **chosen)}
     parts: dict[str, dict[str, list[Row]]] = {}
     for table in ("attempts", "verdicts", "baselines", "labels"):
         grouped = parts[table] = {}
-        for row in connection.execute(sql(f"{table} of"), chosen):
+        for row in connection.named(f"{table} of", **chosen):
             grouped.setdefault(row["request_id"], []).append(row)
     closed = closings(connection, ids)
     loaded = []

@@ -7,7 +7,6 @@ newer rung may write it, is passed over for the one before it.
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -21,8 +20,8 @@ from rung.core.labels import BELIEVED, LabelSource
 from rung.core.traits import BUCKETS
 from rung.core.trials import Call, Past
 from rung.core.types import Fault
-from rung.ledger.codec import Row, clean
-from rung.ledger.reading import sql
+from rung.ledger.codec import clean
+from rung.ledger.database import Connection, Row
 
 VERSION: Final = 1
 """Of the stored JSON, and of what traits mean. One of another version is not taken up."""
@@ -55,17 +54,17 @@ class StoredRouter:
     report: Mapping[str, Any] = field(default_factory=dict)
 
 
-def newest(connection: sqlite3.Connection) -> dict[str, Chooser]:
+def newest(connection: Connection) -> dict[str, Chooser]:
     """The routers in force, by ladder."""
     found = {row.ladder: row for row in in_force(connection) if not row.unreadable}
     return {ladder: row.router for ladder, row in found.items() if row.router is not None}
 
 
-def in_force(connection: sqlite3.Connection) -> list[StoredRouter]:
+def in_force(connection: Connection) -> list[StoredRouter]:
     """The newest readable row of each ladder, by name, after newer ones that are unreadable."""
     settled: set[str] = set()
     rows: list[StoredRouter] = []
-    for row in connection.execute(sql("newest routers")):
+    for row in connection.named("newest routers"):
         if row["ladder"] not in settled:
             rows.append(_read(row))
             if rows[-1].unreadable is None:
@@ -74,26 +73,23 @@ def in_force(connection: sqlite3.Connection) -> list[StoredRouter]:
 
 
 def add(
-    connection: sqlite3.Connection,
+    connection: Connection,
     ladder: str,
     made: Chooser | None,
     report: Mapping[str, Any],
     now: float,
 ) -> None:
     """Put a router in force; ``None`` withdraws the one that is."""
-    connection.execute(
-        sql("add to routers"),
-        {
-            "id": None,
-            "created_unix": now,
-            "ladder": clean(ladder),
-            "model_json": msgspec.json.encode(_Stored(VERSION, made)).decode(),
-            "report_json": json.dumps(report, default=str),
-        },
+    connection.named(
+        "add to routers",
+        created_unix=now,
+        ladder=clean(ladder),
+        model_json=msgspec.json.encode(_Stored(VERSION, made)).decode(),
+        report_json=json.dumps(report, default=str),
     )
 
 
-def _read(row: sqlite3.Row) -> StoredRouter:
+def _read(row: Row) -> StoredRouter:
     router, unreadable = _decoded(row["model_json"])
     try:
         report = json.loads(row["report_json"])
@@ -134,20 +130,20 @@ def _why_not(found: Chooser) -> str | None:
 
 
 def pasts(
-    connection: sqlite3.Connection, limit: int, since_unix: float = 0.0, *, traits: bool = True
+    connection: Connection, limit: int, since_unix: float = 0.0, *, traits: bool = True
 ) -> list[Past]:
     """The newest requests that began since then, oldest first, with their traits if wanted.
 
     Without audits, resends, answers served again and private requests.
     """
     told: dict[str, dict[int, tuple[int, bool]]] = {}
-    for row in connection.execute(sql("trial labels")):
+    for row in connection.named("trial labels"):
         places = told.setdefault(row["request_id"], {})
         rank = -BELIEVED.index(LabelSource(row["source"]))
         known = places.get(row["attempt_position"])
         if known is None or rank >= known[0]:
             places[row["attempt_position"]] = (rank, bool(row["is_right"]))
-    rows = connection.execute(sql("trials"), {"limit": max(limit, 0), "since": since_unix})
+    rows = connection.named("trials", limit=max(limit, 0), since=since_unix)
     return [_past(group, told, traits=traits) for group in _grouped(rows)]
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from rung.core.speed import Timing
 from rung.core.types import Fault, Phase
-from rung.ledger.reading import sql
-from rung.ledger.schema import statements
+from rung.ledger.database import Connection, Row
 
 PROBES = "rung:probe"
 """The ladder's name of calls that `rung probe` makes: no ladder of a configuration has such a one.
@@ -38,9 +36,9 @@ class Probed:
     timings: tuple[Timing, ...]
 
 
-def timed(connection: sqlite3.Connection, limit: int) -> Iterator[Timed]:
+def timed(connection: Connection, limit: int) -> Iterator[Timed]:
     """The newest calls that tell of a speed, newest first, of at most ``limit`` that are read."""
-    for row in connection.execute(sql("timed"), {"limit": max(limit, 0)}):
+    for row in connection.named("timed", limit=max(limit, 0)):
         failed = row["failure_fault"]
         try:
             fault, phase = Fault(failed) if failed else None, Phase(row["phase"])
@@ -51,9 +49,7 @@ def timed(connection: sqlite3.Connection, limit: int) -> Iterator[Timed]:
             yield Timed(row["started_unix"], row["tier"], row["model"], timing)
 
 
-def timing_of(
-    told: Mapping[str, Any] | sqlite3.Row, fault: Fault | None, phase: Phase
-) -> Timing | None:
+def timing_of(told: Mapping[str, Any] | Row, fault: Fault | None, phase: Phase) -> Timing | None:
     """What a call's figures say of a speed, ``None`` where they say nothing.
 
     An answer says how long it took; a call that ran out of time, that it would have taken longer.
@@ -77,27 +73,26 @@ def timing_of(
     return timing if timing.sound else None
 
 
-def probed(connection: sqlite3.Connection, limit: int) -> list[Probed]:
+def probed(connection: Connection, limit: int) -> list[Probed]:
     """The newest probes, newest first; what cannot be read is passed over."""
-    rows = connection.execute(sql("newest speeds"), {"limit": max(limit, 0)})
+    rows = connection.named("newest speeds", limit=max(limit, 0))
     found = (_probed(row) for row in rows)
     return [each for each in found if each is not None]
 
 
-def add(connection: sqlite3.Connection, found: Probed, speed: Mapping[str, Any]) -> None:
+def add(connection: Connection, found: Probed, speed: Mapping[str, Any]) -> None:
     """Store a probe: its calls, and the speed that they come to."""
     told = {"speed": dict(speed), "timings": [asdict(each) for each in found.timings]}
-    row = {
-        "id": None,
-        "created_unix": found.created_unix,
-        "tier": found.tier,
-        "model": found.model,
-        "speed_json": json.dumps(told),
-    }
-    connection.execute(statements()["add to speeds"], row)
+    connection.named(
+        "add to speeds",
+        created_unix=found.created_unix,
+        tier=found.tier,
+        model=found.model,
+        speed_json=json.dumps(told),
+    )
 
 
-def _probed(row: sqlite3.Row) -> Probed | None:
+def _probed(row: Row) -> Probed | None:
     try:
         timings = tuple(Timing(**each) for each in json.loads(row["speed_json"])["timings"])
         if not all(timing.sound for timing in timings):

@@ -1,14 +1,16 @@
 """The statements of the hot path and of reading, written once against the tables.
 
-`render` gives the text of ``compiled.sql``, from which the running ledger takes them, so that it
-starts without SQLAlchemy. A test holds the file equal to this module; write it anew with
+`render` gives the text of ``compiled.<backend>.sql``, from which the running ledger takes them, so
+that it starts without SQLAlchemy. A test holds the files equal to this module; write them anew with
 
-    python -m rung.ledger.statements > src/rung/ledger/compiled.sql
+    python -m rung.ledger.statements
 """
 
 from __future__ import annotations
 
-import sys
+import re
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -16,7 +18,6 @@ from sqlalchemy import (
     ClauseElement,
     Column,
     Integer,
-    Select,
     String,
     Table,
     bindparam,
@@ -27,12 +28,27 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.ddl import ExecutableDDLElement
 
 from rung.core.labels import InboxState
+from rung.ledger import sum_statements
+from rung.ledger.body_statements import of_bodies
+from rung.ledger.columns import metadata
+from rung.ledger.database import Backend
+from rung.ledger.dialects import each_text
+from rung.ledger.key_statements import of_keys
+from rung.ledger.money_statements import of_money
+from rung.ledger.notice_statements import of_notices
+from rung.ledger.once_statements import of_once
+from rung.ledger.price_statements import of_prices
+from rung.ledger.process_statements import of_processes
+from rung.ledger.retention_statements import of_retention
 from rung.ledger.speeds import PROBES
+from rung.ledger.sum_tables import BESIDE, KEPT_SUMS
 from rung.ledger.tables import (
     attempts,
     baselines,
@@ -40,14 +56,22 @@ from rung.ledger.tables import (
     closings,
     inbox,
     labels,
-    metadata,
+    plans,
     requests,
     routers,
     speeds,
     verdicts,
 )
 
-_DIALECT = sqlite.dialect(paramstyle="named")
+_DIALECTS: Mapping[Backend, Dialect] = {
+    Backend.SQLITE: sqlite.dialect(paramstyle="named"),
+    Backend.POSTGRES: postgresql.dialect(paramstyle="pyformat"),  # type: ignore[no-untyped-call]
+}
+
+_PARAMETERS: Mapping[Backend, re.Pattern[str]] = {
+    Backend.SQLITE: re.compile(r":(\w+)"),
+    Backend.POSTGRES: re.compile(r"%\((\w+)\)s"),
+}
 
 TIMED = (
     *("started_at", "ended_at", "load_seconds", "queued_seconds", "first_token_seconds"),
@@ -55,24 +79,49 @@ TIMED = (
 )
 """What an attempt tells of its tier's speed."""
 
-_SAID = (labels, closings, calibrations, routers, speeds)
+_OUTCOMES = (requests, attempts, verdicts, baselines, inbox)
 
 
-def compiled(statement: ClauseElement | ExecutableDDLElement) -> str:
-    """The SQLite text of a statement, its parameters as ``:name``."""
-    lines = str(statement.compile(dialect=_DIALECT)).strip().splitlines()
+def compiled(statement: ClauseElement | ExecutableDDLElement, backend: Backend) -> str:
+    """The text of a statement in one database's language, its parameters by name.
+
+    Values that the statement itself brings are spelt out: they are this program's own constants.
+    """
+    made = statement.compile(
+        dialect=_DIALECTS[backend], compile_kwargs={"render_postcompile": True}
+    )
+    own = {name: value for name, value in (made.params or {}).items() if value is not None}
+
+    def spelt(found: re.Match[str]) -> str:
+        return _literal(own[found[1]], backend) if found[1] in own else found[0]
+
+    text = _PARAMETERS[backend].sub(spelt, str(made)) if own else str(made)
+    lines = text.strip().splitlines()
     return "\n".join(line.rstrip() for line in lines if line.strip())
 
 
-def with_values(statement: Select[*tuple[Any, ...]]) -> tuple[str, dict[str, Any]]:
-    """The SQLite text of a query with its parameters and the values they have."""
-    made = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+def _literal(value: bool | float | str, backend: Backend) -> str:
+    match value:
+        case bool():
+            return str(value).lower() if backend is Backend.POSTGRES else str(int(value))
+        case int() | float():
+            return repr(value)
+        case str():
+            return "'" + value.replace("'", "''") + "'"
+
+
+def with_values(statement: ClauseElement, backend: Backend) -> tuple[str, dict[str, Any]]:
+    """The text of a statement with its parameters and the values they have."""
+    made = statement.compile(
+        dialect=_DIALECTS[backend], compile_kwargs={"render_postcompile": True}
+    )
     return str(made), dict(made.params)
 
 
-def render() -> str:
+def render(backend: Backend) -> str:
     """All named statements, one block each."""
-    blocks = [f"-- {name}\n{compiled(statement)};\n" for name, statement in _statements().items()]
+    named = (_statements() | sum_statements.as_ddl(BESIDE[backend.value])).items()
+    blocks = [f"-- {name}\n{compiled(statement, backend)};\n" for name, statement in named]
     return "\n".join(blocks)
 
 
@@ -82,11 +131,22 @@ def _statements() -> dict[str, ClauseElement | ExecutableDDLElement]:
         named[f"create {table.name}"] = CreateTable(table)
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
             named[f"create {index.name}"] = CreateIndex(index)
-    for table in metadata.sorted_tables:
-        # Outcomes come in numbers through the one writer; what people say comes one at a time.
-        verb = "add to" if table in _SAID else "insert"
-        named[f"{verb} {table.name}"] = insert(table)
-    return named | _of_requests() | _lists() | _of_people() | _of_trials() | _of_speeds()
+    for table in (table for table in metadata.sorted_tables if table not in KEPT_SUMS):
+        # Outcomes come in numbers through the one writer; all else comes one at a time.
+        verb = "insert" if table in _OUTCOMES else "add to"
+        named[f"{verb} {table.name}"] = _insertion(table)
+    named |= of_notices() | of_keys() | of_once() | of_processes()
+    named |= _of_requests() | _lists() | _of_people() | _of_trials() | _of_speeds()
+    return named | of_money() | of_retention() | sum_statements.statements()
+
+
+def _insertion(table: Table) -> ClauseElement:
+    """A row of every column; one with a number of its own is given that, and says which."""
+    own = table.autoincrement_column
+    if own is None:
+        return insert(table)
+    given = [column.name for column in table.columns if column is not own]
+    return insert(table).values({name: bindparam(name) for name in given}).returning(own)
 
 
 def _of_requests() -> dict[str, ClauseElement | ExecutableDDLElement]:
@@ -94,12 +154,25 @@ def _of_requests() -> dict[str, ClauseElement | ExecutableDDLElement]:
     keys = {requests: requests.c.id, attempts: attempts.c.request_id}
     keys |= {verdicts: verdicts.c.request_id, baselines: baselines.c.request_id}
     keys |= {labels: labels.c.request_id, closings: closings.c.request_id}
-    return {f"{table.name} of": _chosen(table, key) for table, key in keys.items()}
+    chosen = {f"{table.name} of": _chosen(table, key) for table, key in keys.items()}
+    return chosen | of_prices() | of_bodies() | _of_plans()
+
+
+def _of_plans() -> dict[str, ClauseElement | ExecutableDDLElement]:
+    """The shared parts of plans, and requests with them."""
+    ids = select(each_text(bindparam("ids", type_=String)).column_valued("value"))
+    noted = upsert(plans).values({column.name: bindparam(column.name) for column in plans.c})
+    whole = select(requests, plans.c.shared_json)
+    whole = whole.select_from(requests.outerjoin(plans, plans.c.id == requests.c.plan_id))
+    return {
+        "note plan": noted.on_conflict_do_nothing(index_elements=[plans.c.id]),
+        "requests of": whole.where(requests.c.id.in_(ids)).order_by(requests.c.id),
+    }
 
 
 def _chosen(table: Table, key: Column[str]) -> ClauseElement:
-    ids = func.json_each(bindparam("ids")).table_valued("value")
-    return select(table).where(key.in_(select(ids.c.value))).order_by(*table.primary_key)
+    ids = select(each_text(bindparam("ids", type_=String)).column_valued("value"))
+    return select(table).where(key.in_(ids)).order_by(*table.primary_key)
 
 
 def _lists() -> dict[str, ClauseElement | ExecutableDDLElement]:
@@ -131,6 +204,7 @@ def _lists() -> dict[str, ClauseElement | ExecutableDDLElement]:
         .limit(limit)
         .offset(start),
         "private within": kept_here.offset(start),
+        "request": ids.where(requests.c.id == bindparam("id")),
         "ids between": within.order_by(requests.c.id).limit(limit).offset(start),
         "ids before": before.limit(limit).offset(start),
         "inbox items": items.select_from(waiting).order_by(
@@ -212,4 +286,5 @@ def _of_trials() -> dict[str, ClauseElement | ExecutableDDLElement]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(render())
+    for each in Backend:
+        Path(__file__).with_name(f"compiled.{each.value}.sql").write_text(render(each))

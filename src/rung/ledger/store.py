@@ -1,17 +1,19 @@
-"""The ledger: one SQLite file, opened once, written by one thread, read from any."""
+"""The ledger: one database, opened once, written by one thread, read from any."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from rung.core.calibration import Calibration
 from rung.core.choosing import Chooser
-from rung.core.errors import RequestError
+from rung.core.errors import LedgerError, RequestError
 from rung.core.labels import Closing, Label
 from rung.core.outcome import Outcome
 from rung.core.plan import Plan
@@ -20,39 +22,110 @@ from rung.core.trials import Past
 from rung.core.types import History
 from rung.ledger import calibrations, conversations, people, reading, routers, speeds
 from rung.ledger.calibrations import Key, Labels, StoredCalibration
+from rung.ledger.codec import Rows
+from rung.ledger.database import Backend, Connection, Database, Place, database_at
+from rung.ledger.presence import Presence
 from rung.ledger.reading import InboxEntry, InboxItem
 from rung.ledger.routers import StoredRouter
-from rung.ledger.schema import connect, explained, prepare, transaction
 from rung.ledger.speeds import Probed, Timed
+from rung.ledger.spool import Spool
 from rung.ledger.stored import StoredOutcome
+from rung.ledger.upkeep import Chore, Upkeep
 from rung.ledger.writer import Writer
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class Ledger:
-    """The append-only store of outcomes, and of what people say of them.
+    """The append-only store of outcomes, of what people say of them, and of money set aside.
 
-    Several processes may share one file. All methods but ``append`` block, for a moment where they
-    read (0.5 ms for one request), for the disk where they write: call them in a thread where an
-    event loop runs.
+    Several processes may share one. ``append`` and ``commit`` are awaited; all other methods block,
+    for a moment where they read (0.5 ms for one request), for the disk where they write: call them
+    in a thread where an event loop runs.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._writer = Writer(path)
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._writer = Writer(database)
+        self._spool: Spool | None = None
+        self._upkeep: Upkeep | None = None
 
     @classmethod
-    def open(cls, path: Path, *, create: bool = True) -> Self:
-        """Open the file, made and brought to this version's tables where needed.
+    def open(cls, place: Place, *, create: bool = True) -> Self:
+        """Open a file or a Postgres database, made and brought to this version where needed.
 
-        Raises LedgerError with the fix for a file that is missing (``create=False``), damaged, no
-        ledger, locked, not writable, or written by a newer rung.
+        Raises LedgerError with the fix for one that is missing (``create=False``), damaged, no
+        ledger, locked, not writable, not there, or written by a newer rung.
         """
-        prepare(path, create=create)
-        return cls(path)
+        database = database_at(place)
+        try:
+            database.prepare(create=create)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database)
+
+    @property
+    def place(self) -> str:
+        """How messages name it; never with a password."""
+        return self._database.name
+
+    @property
+    def backend(self) -> Backend:
+        """What kind of database it is in."""
+        return self._database.backend
+
+    @property
+    def database(self) -> Database:
+        """Where it is."""
+        return self._database
+
+    @property
+    def waiting(self) -> int:
+        """How many writes wait for the disk."""
+        return self._writer.waiting
+
+    async def commit(self, job: Callable[[Connection], T]) -> T:
+        """Do something in the next transaction, and return what it returned once that is durable.
+
+        ``job`` runs in the writer's thread, in the order of all writes, and again where what stood
+        in the same transaction failed. Raises LedgerError when it cannot be kept.
+        """
+        return await self._writer.commit(job)
+
+    def enqueue(self, job: Callable[[Connection], T]) -> Future[T]:
+        """As `commit`, without waiting; from any thread."""
+        return self._writer.enqueue(job)
+
+    def attend(self, process_id: str, spool: Path, chores: tuple[Chore, ...] = ()) -> None:
+        """Take part as a process that serves: be known by an id, and lose nothing in hard times.
+
+        ``spool`` is a folder for what the ledger cannot take. Raises LedgerError.
+        """
+        self._spool = Spool(spool, process_id)
+        self._upkeep = Upkeep(self, Presence.of(process_id), chores)
+        self._upkeep.begin()
+
+    @property
+    def spooled(self) -> int:
+        """How many outcomes the ledger could not take yet."""
+        return 0 if self._spool is None else len(self._spool)
+
+    def give_back(self, take: Callable[[list[Rows]], None]) -> int:
+        """Hand over what waits; see `Spool.give_back`."""
+        return 0 if self._spool is None else self._spool.give_back(take)
 
     async def append(self, outcome: Outcome) -> None:
         """Return when ``outcome`` is on the disk; raises LedgerError when it cannot be."""
-        await self._writer.append(outcome)
+        try:
+            await self._writer.append(outcome)
+        except LedgerError as error:
+            if self._spool is None or not error.passing:
+                raise
+            logger.error("an outcome has to wait: %s", error.message)  # noqa: TRY400 the error is told
+            await asyncio.to_thread(self._spool.keep, outcome)
 
     def append_now(self, outcome: Outcome) -> None:
         """As `append`, blocking."""
@@ -62,6 +135,11 @@ class Ledger:
         """The request whose id begins with ``prefix``; see `reading.find`."""
         with self.reading() as connection:
             return reading.find(connection, prefix)
+
+    def exact(self, request_id: str) -> StoredOutcome:
+        """The request of this whole id. Raises RequestError (404)."""
+        with self.reading() as connection:
+            return reading.exact(connection, request_id)
 
     def recent(self, limit: int = 20) -> list[StoredOutcome]:
         """The newest requests, newest first."""
@@ -95,7 +173,7 @@ class Ledger:
 
     def add_probe(self, found: Probed, speed: Mapping[str, Any]) -> None:
         """Store what a probe measured; see `speeds.add`."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             speeds.add(connection, found, speed)
 
     def newest_calibrations(self) -> dict[tuple[str, str], Calibration]:
@@ -115,7 +193,7 @@ class Ledger:
         now: float,
     ) -> None:
         """Put calibrations in force; see `calibrations.add`."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             calibrations.add(connection, made, reports, now)
 
     def labels_for_calibration(self, ladder: str | None, since_unix: float | None) -> Labels:
@@ -142,7 +220,7 @@ class Ledger:
         self, ladder: str, made: Chooser | None, report: Mapping[str, Any], now: float
     ) -> None:
         """Put a router in force; see `routers.add`."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             routers.add(connection, ladder, made, report, now)
 
     def inbox_items(self) -> list[InboxItem]:
@@ -164,7 +242,7 @@ class Ledger:
 
     def add_label(self, given: Label) -> tuple[Label, bool]:
         """Store a label; see `people.add_label`."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             return people.add_label(connection, given)
 
     def said_wrong(self, request_id: str) -> bool:
@@ -174,12 +252,12 @@ class Ledger:
 
     def queue_audit(self, outcome: Outcome) -> None:
         """Ask a human whether a served answer was right; see `people.queue_audit`."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             people.queue_audit(connection, outcome)
 
     def label_by_hand(self, given: Label) -> tuple[Label, bool]:
         """Store what a person says; see `people.label_by_hand`."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             return people.label_by_hand(connection, given)
 
     def newest_labels(self, limit: int = 20) -> list[Label]:
@@ -189,7 +267,7 @@ class Ledger:
 
     def close_entry(self, closed: Closing, labels: Sequence[Label] = ()) -> None:
         """Close an inbox entry; see `people.close_entry`."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             people.close_entry(connection, closed, labels)
 
     def closings(self, ids: Collection[str]) -> dict[str, Closing]:
@@ -198,28 +276,40 @@ class Ledger:
             return reading.closings(connection, ids)
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """One durable transaction under the write lock. Raises LedgerError."""
-        try:
-            with closing(connect(self.path)) as connection, transaction(connection):
-                yield connection
-        except sqlite3.Error as error:
-            raise explained(self.path, error) from error
+    def writing(self) -> Iterator[Connection]:
+        """One durable transaction beside the writer's, at once. Raises LedgerError."""
+        database = self._database
+        with (
+            self._explaining(),
+            closing(database.connect()) as connection,
+            database.transaction(connection),
+        ):
+            yield connection
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[Connection]:
         """A connection that sees one moment of the ledger and cannot write. Raises LedgerError."""
+        with self._explaining(), self._database.reading() as connection:
+            yield connection
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
         try:
-            with closing(connect(self.path)) as connection:
-                connection.execute("PRAGMA query_only=ON")
-                connection.execute("BEGIN")
-                yield connection
-        except sqlite3.Error as error:
-            raise explained(self.path, error) from error
+            yield
+        except Exception as error:
+            if not self._database.is_ours(error):
+                raise
+            raise self._database.explained(error) from error
 
     def close(self) -> None:
-        """Write what waits and let go of the file. Blocks until then; safe to call again."""
+        """Write what waits and let go of the place. Blocks until then; safe to call again."""
+        upkeep, self._upkeep = self._upkeep, None
+        if upkeep is not None:
+            upkeep.close()
         self._writer.close()
+        if self._spool is not None:
+            self._spool.close()
+        self._database.close()
 
     def __enter__(self) -> Self:
         return self

@@ -24,15 +24,15 @@ from rung.core.types import (
     Kind,
     Need,
     Phase,
-    Price,
     Usage,
     UsageSource,
 )
 from rung.core.verdicts import Status, Trust, Verdict
-from rung.ledger.codec import Row, ToolName
+from rung.ledger import plans
+from rung.ledger.codec import ToolName
+from rung.ledger.database import Row
+from rung.ledger.priced import counts_of, price_of
 
-_plans = msgspec.json.Decoder(Plan)
-_prices = msgspec.json.Decoder(Price)
 _called = msgspec.json.Decoder(list[ToolName])
 
 
@@ -56,6 +56,8 @@ class StoredRequest:
     agent: str | None = None
     private: str | None = None
     cached_of: str | None = None
+    key: str | None = None
+    loop: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,8 @@ class StoredOutcome:
     """An outcome as the ledger has it: the real plan and history, answers only as hashes.
 
     ``labels`` are all that were ever given, oldest first. ``closing`` is how a human closed its
-    inbox entry, ``None`` while that is open and where there is none.
+    inbox entry, ``None`` while that is open and where there is none. ``recovered``: the process
+    that served it died, and this is what it had reserved.
     """
 
     request: StoredRequest
@@ -84,6 +87,7 @@ class StoredOutcome:
     rung_version: str
     labels: tuple[Label, ...] = ()
     closing: Closing | None = None
+    recovered: bool = False
 
 
 def decode(
@@ -99,7 +103,7 @@ def decode(
     verified = None if request["verified"] is None else bool(request["verified"])
     return StoredOutcome(
         request=_stored_request(request),
-        plan=_plans.decode(request["plan_json"]),
+        plan=plans.joined(request["shared_json"], request["plan_json"]),
         history=tuple(_attempt(row, given.get(row["position"], [])) for row in attempts),
         decision=_decision(request, verified),
         served=request["served_attempt"],
@@ -114,6 +118,7 @@ def decode(
         inbox=bool(request["inbox"]),
         ungated=bool(request["ungated"]),
         rung_version=request["rung_version"],
+        recovered=bool(request["recovered"]),
     )
 
 
@@ -135,6 +140,8 @@ def _stored_request(row: Row) -> StoredRequest:
         agent=row["agent"],
         private=row["private"],
         cached_of=row["cached_of"],
+        key=row["key_id"],
+        loop=row["loop"],
     )
 
 
@@ -165,9 +172,12 @@ def _attempt(row: Row, verdicts: list[Verdict]) -> Attempt:
             row["reasoning_tokens"],
             UsageSource(row["usage_source"]),
             row["cache_write_1h_tokens"],
+            row["image_tokens"],
+            row["server_tools"],
+            **counts_of(row["more_counts_json"]),
         ),
         cost_nanousd=row["cost_nanousd"],
-        price=None if row["price_json"] is None else _prices.decode(row["price_json"]),
+        price=price_of(row["price_json"]),
         load_seconds=row["load_seconds"],
         first_token_seconds=row["first_token_seconds"],
         ended_by=EndedBy(row["ended_by"]),
@@ -179,6 +189,8 @@ def _attempt(row: Row, verdicts: list[Verdict]) -> Attempt:
         beside=bool(row["beside"]),
         spared_tokens=row["spared_tokens"],
         queued_seconds=row["queued_seconds"],
+        reserved_nanousd=row["reserved_nanousd"],
+        drained=bool(row["drained"]),
     )
 
 

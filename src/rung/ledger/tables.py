@@ -12,13 +12,11 @@ Sets of words that money or proof rests on are checked by the database. Those th
 provider (faults, phases, finishes) or kind of check (trust) are not: SQLite would have to copy the
 table for each new word.
 
-What is needed at start-up is compiled into ``compiled.sql`` (see `statements`), because SQLAlchemy
-takes 0.4 s to import.
+What is needed at start-up is compiled into ``compiled.<backend>.sql`` (see `statements`), because
+SQLAlchemy takes 0.4 s to import.
 """
 
 from __future__ import annotations
-
-from enum import StrEnum
 
 from sqlalchemy import (
     BigInteger,
@@ -30,7 +28,6 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
-    MetaData,
     String,
     Table,
     Text,
@@ -41,23 +38,12 @@ from sqlalchemy import (
 from rung.core.labels import InboxState, LabelSource
 from rung.core.types import EndedBy, Kind, Lane, UsageSource
 from rung.core.verdicts import Status, Weight
-
-metadata = MetaData()
-
-
-def _one_of(column: str, values: type[StrEnum] | tuple[str, ...]) -> CheckConstraint:
-    listed = ", ".join(f"'{value!s}'" for value in values)
-    return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_is_known")
-
-
-def _not_negative(*columns: str) -> list[CheckConstraint]:
-    return [CheckConstraint(f"{column} >= 0", name=f"{column}_not_negative") for column in columns]
-
+from rung.ledger.columns import ID, metadata, not_negative, one_of
 
 requests = Table(
     "requests",
     metadata,
-    Column("id", String, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("started_unix", Float, nullable=False),
     Column("seconds", Float, nullable=False),
     Column("project", Text),
@@ -86,7 +72,7 @@ requests = Table(
     Column("resend_of", String),
     Column("ungated", Boolean, nullable=False, server_default=false()),
     Column("audit_of", String),
-    Column("conversation", String),
+    Column("conversation", ID),
     Column("agent", Text),
     Column("private", Text),
     Column("cached_of", String),
@@ -94,19 +80,40 @@ requests = Table(
     Column("difficulty", String),
     Column("propensity", Float),
     Column("traits_json", Text),
-    _one_of("lane", Lane),
-    _one_of("decision", ("accept", "exhausted")),
-    _one_of("ended_by", EndedBy),
-    *_not_negative("started_unix", "seconds", "body_bytes", "input_tokens_estimate"),
-    *_not_negative("steps", "served_attempt", "cost_nanousd"),
+    Column("key_id", String),
+    Column("recovered", Boolean, nullable=False, server_default=false()),
+    Column("loop", Text),
+    Column("plan_id", String),
+    one_of("lane", Lane),
+    one_of("decision", ("accept", "exhausted")),
+    one_of("ended_by", EndedBy),
+    *not_negative("started_unix", "seconds", "body_bytes", "input_tokens_estimate"),
+    *not_negative("steps", "served_attempt", "cost_nanousd"),
     Index("requests_by_start", "started_unix"),
-    Index("requests_by_original", "resend_of", sqlite_where=text("resend_of IS NOT NULL")),
-    Index("requests_by_audited", "audit_of", sqlite_where=text("audit_of IS NOT NULL")),
+    Index(
+        "requests_by_original",
+        "resend_of",
+        sqlite_where=text("resend_of IS NOT NULL"),
+        postgresql_where=text("resend_of IS NOT NULL"),
+    ),
+    Index(
+        "requests_by_audited",
+        "audit_of",
+        sqlite_where=text("audit_of IS NOT NULL"),
+        postgresql_where=text("audit_of IS NOT NULL"),
+    ),
+    Index(
+        "requests_by_first",
+        "cached_of",
+        sqlite_where=text("cached_of IS NOT NULL"),
+        postgresql_where=text("cached_of IS NOT NULL"),
+    ),
     Index(
         "requests_by_conversation",
         "conversation",
         "started_unix",
         sqlite_where=text("conversation IS NOT NULL"),
+        postgresql_where=text("conversation IS NOT NULL"),
     ),
 )
 
@@ -154,12 +161,18 @@ attempts = Table(
     Column("spared_tokens", BigInteger, nullable=False, server_default=text("0")),
     Column("queued_seconds", Float, nullable=False, server_default=text("0")),
     Column("cache_write_1h_tokens", BigInteger, nullable=False, server_default=text("0")),
-    _one_of("kind", Kind),
-    _one_of("gates", ("passed", "failed")),
-    _one_of("usage_source", UsageSource),
-    _one_of("ended_by", EndedBy),
-    *_not_negative("position", "answer_bytes", "input_tokens", "output_tokens"),
-    *_not_negative("cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "cost_nanousd"),
+    Column("price_id", String),
+    Column("image_tokens", BigInteger, nullable=False, server_default=text("0")),
+    Column("server_tools", BigInteger, nullable=False, server_default=text("0")),
+    Column("more_counts_json", Text),
+    Column("reserved_nanousd", BigInteger),
+    Column("drained", Boolean, nullable=False, server_default=false()),
+    one_of("kind", Kind),
+    one_of("gates", ("passed", "failed")),
+    one_of("usage_source", UsageSource),
+    one_of("ended_by", EndedBy),
+    *not_negative("position", "answer_bytes", "input_tokens", "output_tokens"),
+    *not_negative("cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "cost_nanousd"),
     sqlite_with_rowid=False,
 )
 
@@ -186,9 +199,9 @@ verdicts = Table(
         ["attempts.request_id", "attempts.position"],
         ondelete="CASCADE",
     ),
-    _one_of("weight", Weight),
-    _one_of("status", Status),
-    *_not_negative("position"),
+    one_of("weight", Weight),
+    one_of("status", Status),
+    *not_negative("position"),
     sqlite_with_rowid=False,
 )
 
@@ -198,7 +211,7 @@ baselines = Table(
     Column("request_id", String, ForeignKey("requests.id", ondelete="CASCADE"), primary_key=True),
     Column("name", Text, primary_key=True),
     Column("cost_nanousd", BigInteger, nullable=False),
-    *_not_negative("cost_nanousd"),
+    *not_negative("cost_nanousd"),
     sqlite_with_rowid=False,
 )
 
@@ -210,7 +223,7 @@ inbox = Table(
     Column("state", String, nullable=False),
     Column("request_json", Text, nullable=False),
     Column("answers_json", Text, nullable=False),
-    _one_of("state", InboxState),
+    one_of("state", InboxState),
 )
 
 closings = Table(
@@ -229,9 +242,9 @@ closings = Table(
     Column("verified", Boolean),
     Column("given_by", Text),
     Column("note", Text, nullable=False),
-    _one_of("state", (InboxState.ANSWERED, InboxState.DISMISSED)),
+    one_of("state", (InboxState.ANSWERED, InboxState.DISMISSED)),
     CheckConstraint("(state = 'answered') = (text IS NOT NULL)", name="answers_have_a_text"),
-    *_not_negative("attempt_position", "created_unix"),
+    *not_negative("attempt_position", "created_unix"),
 )
 
 labels = Table(
@@ -250,8 +263,8 @@ labels = Table(
         ["attempts.request_id", "attempts.position"],
         ondelete="CASCADE",
     ),
-    _one_of("source", LabelSource),
-    *_not_negative("created_unix"),
+    one_of("source", LabelSource),
+    *not_negative("created_unix"),
     Index("labels_by_request", "request_id"),
 )
 
@@ -264,7 +277,7 @@ calibrations = Table(
     Column("tier", Text, nullable=False),
     Column("calibration_json", Text, nullable=False),
     Column("report_json", Text, nullable=False),
-    *_not_negative("created_unix"),
+    *not_negative("created_unix"),
 )
 
 routers = Table(
@@ -275,7 +288,7 @@ routers = Table(
     Column("ladder", Text, nullable=False),
     Column("model_json", Text, nullable=False),
     Column("report_json", Text, nullable=False),
-    *_not_negative("created_unix"),
+    *not_negative("created_unix"),
 )
 
 speeds = Table(
@@ -286,5 +299,14 @@ speeds = Table(
     Column("tier", Text, nullable=False),
     Column("model", Text, nullable=False),
     Column("speed_json", Text, nullable=False),
-    *_not_negative("created_unix"),
+    *not_negative("created_unix"),
 )
+
+plans = Table(
+    "plans",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("shared_json", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""What the plans of many requests share; what is a request's own stands in its row."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -15,9 +14,9 @@ from rung.core.error_rates import Judged, Labelled
 from rung.core.labels import Label, LabelSource, believed
 from rung.core.verdicts import Status, Weight
 from rung.ledger import stored
+from rung.ledger.database import Connection, Row
 from rung.ledger.judged import AuditSpend, JudgedBy, Key, VerifierLine
 from rung.ledger.people import counted
-from rung.ledger.statements import with_values
 from rung.ledger.tables import attempts, labels, requests, verdicts
 
 _Query = Select[*tuple[Any, ...]]
@@ -67,7 +66,7 @@ class VerdictCounts:
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         since_unix: float | None,
         until_unix: float | None,
         by: JudgedBy,
@@ -183,11 +182,10 @@ class VerdictCounts:
         middle = select(*ranked).where(ranked.place == (ranked.last + 1) // 2)
         return {_key(row): row["seconds"] for row in self._run(middle)}
 
-    def _run(self, statement: _Query) -> list[sqlite3.Row]:
-        text, values = with_values(statement)
-        return self._connection.execute(text, values).fetchall()
+    def _run(self, statement: _Query) -> list[Row]:
+        return self._connection.run(statement).fetchall()
 
 
-def _key(row: sqlite3.Row) -> Key:
+def _key(row: Row) -> Key:
     ladder = row["ladder"] if "ladder" in row.keys() else None  # noqa: SIM118 a Row is no mapping
     return Key(row["verifier"], row["tier"], row["trust"], ladder)

@@ -57,6 +57,10 @@ class PriceBook:
         """The price of a model that a caller named, or None. Cheap to repeat, bounded in memory."""
         return self._requested(model) if 0 < len(model) <= LONGEST_MODEL_NAME else None
 
+    def listed(self, provider_id: str, model: str) -> Pricer | None:
+        """The list's price of a model by its provider's and its own name there, or None."""
+        return self._listed(provider_id, model)
+
     def _listed(self, provider_id: str | None, model: str) -> ListedPricer | None:
         # The library's own look-up remembers every name it missed, without bound.
         provider = self._provider(provider_id, model.lower())

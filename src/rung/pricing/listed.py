@@ -9,11 +9,12 @@ Source of the list: https://github.com/pydantic/genai-prices (imported on first 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from rung.core.features import ANYTHING, Beyond
 from rung.core.money import MTOK, NANOUSD, from_usd
 from rung.core.types import Price, Usage
 from rung.pricing.arithmetic import (
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice, Provider
 
 _BEYOND_TOKENS = frozenset({"requests_kcount", "output_reasoning_mtok"})
-"""Keys of a price that move the amount of a text call although the four counters do not show it."""
+"""Keys of a price that move the amount of a call although no counter of it shows that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +77,18 @@ class ListedPricer:
         seconds: float = 0.0,  # noqa: ARG002 - the protocol's
         *,
         hour: bool = True,
+        beyond: Beyond = ANYTHING,
     ) -> int:
         """See `Pricer.worst_cost`."""
         at = self._now()
         rates = self._at(at).rates
+        if "-search-" in self._model.id:
+            # Some models search with every call, asked to or not.
+            beyond = replace(beyond, searches=beyond.searches + 1)
         reached = [rate for rate in rates if input_tokens > rate.above or rate.above == 0]
         if reached:
-            worst = (scaled_worst(r, input_tokens, output_tokens, hour=hour) for r in reached)
+            sizes = input_tokens, output_tokens
+            worst = (scaled_worst(r, *sizes, hour=hour, beyond=beyond) for r in reached)
             return -(-max(worst) // MTOK)
         sent, said = sane(input_tokens), sane(output_tokens)
         shapes = [
@@ -92,7 +98,13 @@ class ListedPricer:
             for think in (0, said)
             for kept in ((0, write) if hour else (0,))
         ]
-        return max(self._calculated(Counts(sent, said, *shape), at) for shape in shapes)
+        found = sane(beyond.searches)
+        counts = (
+            Counts(sent, said, *shape, web_searches=web, file_searches=found - web)
+            for shape in shapes
+            for web in {0, found}
+        )
+        return max(self._calculated(each, at) for each in counts)
 
     def _at(self, at: datetime) -> _Listed:
         return self._listed[id(self._model.get_prices(at))]
@@ -107,6 +119,8 @@ class ListedPricer:
             cache_write_tokens=counts.write,
             cache_write_1h_tokens=counts.write_1h,
             output_reasoning_tokens=counts.reasoning,
+            web_searches=counts.web_searches,
+            storage_searches=counts.file_searches,
         )
         priced = self._model.calc_price(usage, self._provider, genai_request_timestamp=at)
         return from_usd(priced.total_price)
@@ -138,8 +152,19 @@ def _ready(entry: ModelPrice, source: str) -> _Listed:
         cache_write_nanousd_per_mtok=from_usd(base["cache_write_mtok"]),
         tiered=not exact or len(rates) > 1,
         cache_write_1h_nanousd_per_mtok=from_usd(base["cache_write_1h_mtok"]),
+        image_nanousd_per_mtok=_said(prices, base, "input_image_mtok"),
+        audio_nanousd_per_mtok=_said(prices, base, "input_audio_mtok"),
+        audio_output_nanousd_per_mtok=_said(prices, base, "output_audio_mtok"),
+        image_output_nanousd_per_mtok=_said(prices, base, "output_image_mtok"),
+        web_search_nanousd=from_usd(base["web_search"]),
+        file_search_nanousd=from_usd(base["file_search"]),
     )
     return _Listed(price, rates if exact else ())
+
+
+def _said(prices: Mapping[str, object], base: Mapping[str, Decimal], name: str) -> int | None:
+    """A figure that stands in the list itself."""
+    return from_usd(base[name]) if name in prices else None
 
 
 def _step(prices: Mapping[str, object], start: int) -> Rates | None:
@@ -151,15 +176,22 @@ def _step(prices: Mapping[str, object], start: int) -> Rates | None:
 
 
 def _figures(prices: Mapping[str, object], start: int) -> dict[str, Decimal]:
-    """Dollars per million tokens above ``start`` tokens, in the order of `Rates`."""
+    """Dollars per million tokens above ``start`` tokens, or a search, in the order of `Rates`."""
     sent = _figure(prices.get("input_mtok"), start, Decimal(0))
     written = _figure(prices.get("cache_write_mtok"), start, sent)
+    said = _figure(prices.get("output_mtok"), start, Decimal(0))
     return {
         "input_mtok": sent,
-        "output_mtok": _figure(prices.get("output_mtok"), start, Decimal(0)),
+        "output_mtok": said,
         "cache_read_mtok": _figure(prices.get("cache_read_mtok"), start, sent),
         "cache_write_mtok": written,
         "cache_write_1h_mtok": _figure(prices.get("cache_write_1h_mtok"), start, written),
+        "input_image_mtok": _figure(prices.get("input_image_mtok"), start, sent),
+        "input_audio_mtok": _figure(prices.get("input_audio_mtok"), start, sent),
+        "output_audio_mtok": _figure(prices.get("output_audio_mtok"), start, said),
+        "output_image_mtok": _figure(prices.get("output_image_mtok"), start, said),
+        "web_search": _figure(prices.get("web_searches_kcount"), start, Decimal(0)) / 1000,
+        "file_search": _figure(prices.get("storage_searches_kcount"), start, Decimal(0)) / 1000,
     }
 
 

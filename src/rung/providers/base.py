@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 
 from rung.core.growth import Delta
 from rung.core.parts import Message
+from rung.core.traces import HEADER as TRACE_HEADER
 from rung.core.types import (
     Answer,
     Failure,
@@ -46,7 +47,8 @@ class Ask:
     verifier decides all the same. ``timeout_seconds`` bounds the answer, not a local model's
     load. ``temperature`` overrides the request's own when several answers are drawn. ``logprobs``:
     a check wants to know the log-probabilities of the answer's tokens, where there are any.
-    ``standing`` is told how the call stands while it has to wait.
+    ``standing`` is told how the call stands while it has to wait. ``trace`` is the ``traceparent``
+    to send along, empty for none.
     """
 
     request: Request
@@ -59,6 +61,12 @@ class Ask:
     seed: int | None = None
     logprobs: bool = False
     standing: Standing = field(default_factory=Standing, compare=False)
+    trace: str = ""
+
+
+def traced(ask: Ask) -> dict[str, str]:
+    """The headers that tell a provider whose trace a call belongs to."""
+    return {TRACE_HEADER: ask.trace} if ask.trace else {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,10 +82,12 @@ _CONTEXT = re.compile(
 )
 _CREDIT = re.compile(r"credit balance is too low", re.IGNORECASE)
 """Anthropic says so with a 400: https://github.com/continuedev/continue/issues/5499"""
-_KEY_SHAPES = re.compile(
+_SHAPE = (
     r"(?:\b(?:sk|pk|rk|gsk|xai|csk|nvapi|pplx|hf|r8|tgp)[-_]|\bAIza)[\w*\u2022\u2026.-]*[\w*\u2022]"
-    r"|[\w-]*(?:\*{3,}|\u2022{2,})[\w-]*"
 )
+_KEY_SHAPES = re.compile(_SHAPE + r"|[\w-]*(?:\*{3,}|\u2022{2,})[\w-]*")
+_WHOLE_KEYS = re.compile(r"(?=[\w-]{20})(?:" + _SHAPE + ")")
+"""Too long for a word such as `pk_id`: what is quoted of answers is no provider's error."""
 _BEARER = re.compile(r"\b(bearer|basic)\s+[\w.~+/=*-]{6,}", re.IGNORECASE)
 _SPACES = re.compile(r"\s+")
 
@@ -169,6 +171,11 @@ def clean(text: str, secret: str | None) -> str:
     text = _BEARER.sub(r"\1 [key]", _KEY_SHAPES.sub("[key]", text))
     text = _SPACES.sub(" ", text).strip()
     return text if len(text) <= LONGEST_MESSAGE else text[: LONGEST_MESSAGE - 1] + "…"
+
+
+def without_keys(text: str) -> str:
+    """A text that may quote an answer, without what is shaped like a whole key."""
+    return _WHOLE_KEYS.sub("[key]", text)
 
 
 def without_secrets(text: str, secrets: tuple[str, ...]) -> str:

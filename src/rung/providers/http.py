@@ -42,6 +42,9 @@ model may read its prompt for minutes."""
 MAX_BODY_BYTES = 32 * 1024 * 1024
 """Largest body that is read, decompressed."""
 
+MOST_DRAINED = 64 * 1024
+"""What is read of a body behind its end."""
+
 IDLE_CONNECTIONS = 64
 """Connections a host that are kept for the next request."""
 
@@ -180,11 +183,19 @@ class HttpStream:
             until = min(until, self._deadline)
         self._whole = True
 
-    async def drain(self, seconds: float) -> None:
-        """Wait this long at most for the end, so that the connection can be used again."""
+    async def drain(self, seconds: float) -> bytes:
+        """Wait this long at most for the end, so that the connection can be used again.
+
+        Returns what still came.
+        """
         until = min(self._deadline, asyncio.get_running_loop().time() + seconds)
+        came = bytearray()
         with suppress(HttpError):
-            self._whole = self._whole or await self._next(until) is None
+            while not self._whole and len(came) < MOST_DRAINED:
+                chunk = await self._next(until)
+                self._whole = chunk is None
+                came += chunk or b""
+        return bytes(came)
 
     async def read(self) -> bytes:
         """The rest of the body at once. Raises HttpError."""

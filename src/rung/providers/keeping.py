@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from math import inf
 
+KEEP_ALIVE = "30m"
+"""What is asked for where the configuration says nothing."""
+
 DEFAULT_KEPT_SECONDS = 300.0
 """How long Ollama keeps a model where nobody says."""
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from rung.core.addresses import without_login
 from rung.core.types import Answer, Failure, Fault, Phase
 from rung.providers.base import CallError, Health
 from rung.providers.faults import clean, error_failure, status_failure
@@ -19,6 +20,9 @@ from rung.providers.http import HttpClient, HttpError, HttpResponse, HttpStream
 from rung.wire.quirks import Quirks
 
 HEALTH_TIMEOUT_SECONDS = 5.0
+
+LEAST_KEY = 16
+"""Characters of a key that is cut out of answers. A shorter one may be a word of theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,10 @@ class Line:
         self.caches = endpoint.caches
         self._http = http
         self._base_url = endpoint.base_url.rstrip("/")
+        self._place = without_login(self._base_url)
         self._secret = endpoint.api_key
+        key = endpoint.api_key or ""
+        self._echo = key.encode() if len(key) >= LEAST_KEY else b""
         self._key_name = endpoint.key_name
         self._headers = {"content-type": "application/json", "user-agent": "rung", **headers}
         self._now = now
@@ -104,7 +111,11 @@ class Line:
         """The body of an answer with status 200. Raises CallError for any other."""
         if got.status != 200:
             raise CallError(self._refusal(got), Phase.HEADERS)
-        return got.body
+        return self.discreet(got.body)
+
+    def discreet(self, data: bytes) -> bytes:
+        """What came without the key: some servers echo headers, and callers get these bytes."""
+        return data.replace(self._echo, b"[key]") if self._echo and self._echo in data else data
 
     # -------------------------------------------------------------- what failures mean
 
@@ -154,7 +165,7 @@ class Line:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return Health(
                 ok=False,
-                message=f"{self._base_url}/models answers, but not with a list of models",
+                message=f"{self._place}/models answers, but not with a list of models",
                 fix="check that base_url names an endpoint of this dialect; most end in /v1.",
             )
         names = tuple(sorted(model.id for model in listed.data))
@@ -162,20 +173,20 @@ class Line:
             return self.serving(names)
         return Health(
             ok=False,
-            message=f"{self._base_url} does not list {self.model}",
+            message=f"{self._place} does not list {self.model}",
             fix=f"name one that it lists: {', '.join(names[:8]) or 'it lists none'}.",
             models=names,
         )
 
     def serving(self, names: tuple[str, ...]) -> Health:
         """The model is there, among ``names``."""
-        return Health(ok=True, message=f"{self._base_url} serves {self.model}", models=names)
+        return Health(ok=True, message=f"{self._place} serves {self.model}", models=names)
 
     def _fix(self, fault: Fault) -> str:
         key = self._key_name or "the key"
         match fault:
             case Fault.CONNECT | Fault.TIMEOUT:
-                return f"start the server, or correct base_url ({self._base_url})."
+                return f"start the server, or correct base_url ({self._place})."
             case Fault.AUTH if self._secret is None:
                 return f"set {key}: the endpoint wants a key and none is set."
             case Fault.AUTH:
@@ -183,6 +194,6 @@ class Line:
             case Fault.BILLING:
                 return "add credit to the provider's account, or raise its limit."
             case Fault.NOT_FOUND:
-                return f"check base_url ({self._base_url}); most end in /v1."
+                return f"check base_url ({self._place}); most end in /v1."
             case _:
                 return "try again; if it stays, look at the provider's status page or log."

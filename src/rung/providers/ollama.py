@@ -22,8 +22,9 @@ from rung.core.types import (
     Usage,
     UsageSource,
 )
-from rung.providers.base import Ask, CallError, Done, Event, Health, Stay
+from rung.providers.base import Ask, CallError, Done, Event, Health, Stay, traced
 from rung.providers.http import HttpClient, HttpError
+from rung.providers.keeping import KEEP_ALIVE
 from rung.providers.ollama_health import examine
 from rung.providers.ollama_loading import LOAD_SECONDS, Loading, Residence
 from rung.providers.ollama_server import FIXES, HEADERS, Complaint, OllamaError, OllamaServer
@@ -52,7 +53,7 @@ class OllamaProvider:
         base_url: str = "http://127.0.0.1:11434",
         model: str,
         context_tokens: int | None = None,
-        keep_alive: str = "30m",
+        keep_alive: str = KEEP_ALIVE,
     ) -> None:
         self._server = OllamaServer(http, base_url, model, keep_alive)
         self.loading = Loading(self._server, context_tokens)
@@ -160,7 +161,10 @@ class OllamaProvider:
         raise call.failed(Fault.CUT_STREAM, "the answer broke off before its end")
 
     async def _plain(self, call: _Call) -> AsyncGenerator[bytes, None]:
-        yield await self._server.ask("/api/chat", call.sent.body, call.ask.timeout_seconds)
+        ask = call.ask
+        yield await self._server.ask(
+            "/api/chat", call.sent.body, ask.timeout_seconds, more=traced(ask)
+        )
 
     async def _streamed(self, call: _Call) -> AsyncGenerator[bytes, None]:
         """The lines of a streamed answer."""
@@ -168,7 +172,10 @@ class OllamaProvider:
         seconds = call.ask.timeout_seconds
         try:
             async with server.http.stream(
-                server.base_url + "/api/chat", HEADERS, call.sent.body, timeout_seconds=seconds
+                server.base_url + "/api/chat",
+                HEADERS | traced(call.ask),
+                call.sent.body,
+                timeout_seconds=seconds,
             ) as stream:
                 if stream.status != 200:
                     said = about.decode_error(await stream.read())

@@ -32,7 +32,7 @@ async def examine(server: OllamaServer, context_tokens: int | None) -> Health:
         shown = await server.shown()
         loaded = await server.loaded()
     except wire.OllamaWireError as error:
-        return Health(ok=False, message=f"{server.base_url} is {error}")
+        return Health(ok=False, message=f"{server.place} is {error}")
     except OllamaError as error:
         return Health(ok=False, message=error.complaint.message, fix=error.complaint.fix)
     findings = _Findings()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
+from rung.core.addresses import without_login
 from rung.core.types import Failure, Fault, Phase
 from rung.providers.base import CallError
 from rung.providers.faults import BY_HUNDRED, BY_STATUS, clean
@@ -15,6 +18,7 @@ LOOK_SECONDS = 2.0
 """How long a question about the server itself may take."""
 
 HEADERS = {"content-type": "application/json"}
+NO_MORE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class OllamaServer:
         self.http = http
         # Many name the OpenAI-compatible path, which is not the one that is spoken here.
         self.base_url = base_url.rstrip("/").removesuffix("/v1")
+        self.place = without_login(self.base_url)
         self.model = model
         self.keep_alive = keep_alive
 
@@ -93,15 +98,23 @@ class OllamaServer:
             raise CallError(failure, Phase.LOAD) from None
 
     async def ask(
-        self, path: str, body: bytes | None = None, timeout_seconds: float = LOOK_SECONDS
+        self,
+        path: str,
+        body: bytes | None = None,
+        timeout_seconds: float = LOOK_SECONDS,
+        more: Mapping[str, str] = NO_MORE,
     ) -> bytes:
-        """What ``path`` answers, to a POST where there is a ``body``. Raises OllamaError."""
+        """What ``path`` answers, to a POST where there is a ``body``. Raises OllamaError.
+
+        ``more`` are further headers of a POST.
+        """
         url = self.base_url + path
         try:
             if body is None:
                 response = await self.http.get(url, {}, timeout_seconds=timeout_seconds)
             else:
-                response = await self.http.post(url, HEADERS, body, timeout_seconds=timeout_seconds)
+                told = {**HEADERS, **more}
+                response = await self.http.post(url, told, body, timeout_seconds=timeout_seconds)
         except HttpError as error:
             raise self.unreached(error) from None
         if response.status != 200:
@@ -120,7 +133,7 @@ class OllamaServer:
         fault = about.fault_of(said, status) or _by_status(status)
         words = clean(said, None) or f"HTTP {status}"
         if fault is Fault.NOT_FOUND and "model" not in words:
-            words = f"{self.base_url} is not Ollama: {words}"
+            words = f"{self.place} is not Ollama: {words}"
             return Complaint(fault, words, "correct the tier's base_url", status)
         return Complaint(fault, f"Ollama: {words}", FIXES.get(fault), status)
 
@@ -130,7 +143,7 @@ class OllamaServer:
             return failure
         found = await self.installed()
         told = f"installed: {', '.join(found[:10])}" if found else "no model is"
-        message = f"{self.model} is not installed at {self.base_url} ({clean(told, None)})"
+        message = f"{self.model} is not installed at {self.place} ({clean(told, None)})"
         fix = f"`ollama pull {self.model}`"
         return Complaint(failure.fault, message, fix, failure.status).failure
 

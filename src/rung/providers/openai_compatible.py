@@ -16,11 +16,12 @@ from rung.core.types import (
     Usage,
     UsageSource,
 )
-from rung.providers.base import Ask, CallError, Done, Event, Health
+from rung.providers.base import Ask, CallError, Done, Event, Health, traced
 from rung.providers.http import HttpClient
 from rung.providers.line import Endpoint, Line, utc_now
 from rung.providers.speaking import Speaker
 from rung.wire import chat, embeddings, responses
+from rung.wire.counts import count
 from rung.wire.jsontext import splice
 
 
@@ -67,7 +68,7 @@ class OpenAICompatible:
             "/embeddings",
             splice(ask.request.body, {"model": model}),
             timeout_seconds=ask.timeout_seconds,
-            headers={},
+            headers=traced(ask),
         )
         try:
             read = _EMBEDDINGS.decode(body)
@@ -101,10 +102,9 @@ def _word(told: Any) -> str:
 
 
 def _counted(told: Any) -> Usage:
-    """What was read; what the total has beyond that was written."""
-    read = told.get("prompt_tokens") if isinstance(told, dict) else None
-    if not isinstance(read, int) or isinstance(read, bool) or read < 0:
+    """What was read; what the total has beyond that was written. None where that is nothing."""
+    read = count(told.get("prompt_tokens")) if isinstance(told, dict) else None
+    if not read:
         return Usage()
-    total = told.get("total_tokens")
-    written = total - read if isinstance(total, int) else 0
-    return Usage(read, max(0, written), source=UsageSource.PROVIDER)
+    written = max(0, (count(told.get("total_tokens")) or 0) - read)
+    return Usage(read, written, source=UsageSource.PROVIDER)

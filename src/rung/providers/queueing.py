@@ -35,6 +35,13 @@ OVERDUE = 0.25
 
 LEAST_SECONDS = 0.001
 
+WAITED_SHARE = 0.5
+"""Of a person's call's time may pass in the queue; else it is turned away at once. Calls whose turn
+comes when no time is left take it from those that could still be answered."""
+
+HOPELESS_SHARE = 0.5
+"""Of the time that a call should take: with less left, it is not begun."""
+
 Forecast = Callable[[Ask], float]
 """How many seconds a call should take; 0 where nobody knows."""
 
@@ -75,9 +82,19 @@ class Slots:
         self._waiting: list[_Turn] = []
 
     @property
+    def running(self) -> int:
+        """Calls that run."""
+        return len(self._running)
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for a place."""
+        return len(self._waiting)
+
+    @property
     def under_way(self) -> int:
         """Calls that run or wait."""
-        return len(self._running) + len(self._waiting)
+        return self.running + self.waiting
 
     def wait_seconds(self, lane: Lane) -> float:
         """How long a call of this lane would wait if it came now."""
@@ -137,17 +154,28 @@ class Queueing:
 
     async def call(self, ask: Ask) -> AsyncGenerator[Event, None]:
         """Answer ``ask`` when its turn comes. Leaving the queue costs nothing."""
+        self._turn_away(ask)
         turn = self.slots.enter(ask, self._forecast)
         try:
             if not turn.granted.done():
                 await self._wait(turn, ask)
-                ask = _with_what_is_left(ask)
+                ask = _with_what_is_left(ask, turn)
             events = cast("AsyncGenerator[Event]", self.inner.call(ask))
             async with aclosing(events):
                 async for event in events:
                     yield event
         finally:
             self.slots.leave(turn)
+
+    def _turn_away(self, ask: Ask) -> None:
+        """Raises CallError where somebody would wait too long; other work may as well."""
+        if ask.request.directions.lane is not Lane.INTERACTIVE:
+            return
+        wait, most = self.slots.wait_seconds(Lane.INTERACTIVE), ask.timeout_seconds * WAITED_SHARE
+        if wait > most:
+            said = f"it is busy: {wait:.3g} s until its turn, and the call may wait {most:.3g} s"
+            busy = Failure(Fault.OVERLOADED, said, retry_after_seconds=wait - most)
+            raise CallError(busy, Phase.CONNECT)
 
     async def _wait(self, turn: _Turn, ask: Ask) -> None:
         """Until it is this call's turn. Raises CallError when its time is up."""
@@ -207,8 +235,13 @@ def queueing(inner: Provider, slots: Slots, forecast: Forecast) -> Queueing:
     return kind(inner, slots, forecast)
 
 
-def _with_what_is_left(ask: Ask) -> Ask:
+def _with_what_is_left(ask: Ask, turn: _Turn) -> Ask:
+    """The call with the time that its wait has left it. Raises CallError where that is none."""
     if ask.request.directions.lane is not Lane.INTERACTIVE:
         return ask
-    left = ask.timeout_seconds - ask.standing.queued_seconds
+    queued = ask.standing.queued_seconds
+    left = ask.timeout_seconds - queued
+    if left < HOPELESS_SHARE * turn.seconds:
+        said = f"it was busy with other calls for {queued:.3g} s, and {left:.3g} s are too few"
+        raise CallError(Failure(Fault.TIMEOUT, said), Phase.CONNECT)
     return replace(ask, timeout_seconds=max(left, LEAST_SECONDS))

@@ -347,6 +347,15 @@ def is_private_address(url: str) -> bool:
     return any(address in network for network in _PRIVATE)
 
 
+def is_loopback(url: str) -> bool:
+    """Whether ``url`` leads to whatever machine it is read on."""
+    host = _host(url)
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
 def _host(url: str) -> str:
     try:
         return urlsplit(url).hostname or ""

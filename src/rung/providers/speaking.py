@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import NamedTuple
@@ -24,7 +24,7 @@ from rung.core.types import (
     Sampling,
     Usage,
 )
-from rung.providers.base import Ask, CallError, Done, Event
+from rung.providers.base import Ask, CallError, Done, Event, traced
 from rung.providers.http import HttpError, HttpResponse, HttpStream
 from rung.providers.line import Line
 from rung.wire import sse
@@ -149,6 +149,7 @@ class Speaker:
             told = back.encode(self._outgoing(ask, quirks))
             losses = told.losses + request.extras
         query, headers = passed_on(request, back, told)
+        headers |= traced(ask)
         losses = tuple(sorted(set(losses)))
         return Sent(back, back.path + query, headers, told.body, losses, told.logprobs)
 
@@ -171,6 +172,7 @@ class Speaker:
             temperature=ask.temperature,
             seed=ask.seed,
             logprobs=ask.logprobs and not self._has_no_logprobs,
+            max_tokens=request.sampling.max_tokens,
             quirks=quirks,
         )
 
@@ -204,7 +206,7 @@ class Speaker:
             yield self._answered(ask, sent, self._line.accepted(whole))
             return
         try:
-            async with aclosing(_deltas(stream, reading)) as deltas:
+            async with aclosing(_deltas(stream, reading, self._line)) as deltas:
                 async for delta in deltas:
                     yield delta
         except UpstreamFaultError as fault:
@@ -287,15 +289,19 @@ def _settings(ask: Ask, back: Back) -> Settings:
     return Settings(_sampling(ask), ask.request.effort, chat_tools=tools)
 
 
-async def _deltas(stream: HttpStream, reading: _Reading) -> AsyncGenerator[Delta, None]:
+async def _deltas(stream: HttpStream, reading: _Reading, line: Line) -> AsyncGenerator[Delta, None]:
     parser = sse.Parser()
     async with aclosing(stream.chunks()) as chunks:
         async for chunk in chunks:
-            for delta in reading.joined(parser.feed(chunk)):
+            for delta in reading.joined(parser.feed(line.discreet(chunk))):
                 yield delta
             if reading.reader.done:
                 break
-    await stream.drain(DRAIN_SECONDS)
+    # Some servers tell what was used after the end. The answer is whole, whatever this is.
+    late = await stream.drain(DRAIN_SECONDS)
+    with suppress(WireError):
+        for event in parser.feed(late):
+            reading.reader.feed(event)
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 
 import msgspec
@@ -13,14 +14,25 @@ from starlette.routing import Route, Router
 
 from rung.account import stored_json
 from rung.assemble import Assembly
+from rung.callers import Callers
+from rung.config import Config
 from rung.core.errors import RequestError
+from rung.file_tables import ServerTable
 from rung.ledger.codec import rung_version
-from rung.server import ollama
+from rung.ledger.presence import Presence
+from rung.minting import Known
+from rung.server import keys, ollama
+from rung.server.access import Access, Gate, Gates, answers, caller_of, named
 from rung.server.counting import CountDoor
 from rung.server.door import Door, EmbeddingsDoor
 from rung.server.feedback import FeedbackDoor
 from rung.server.guard import App, Guard, Receive, Scope, Send
+from rung.server.measuring import METHODS, Measuring, MetricsDoor
+from rung.server.measuring import PATH as METRICS
+from rung.server.once import Once
+from rung.server.records import Records
 from rung.server.replies import JSON, refuse_at
+from rung.server.shedding import Shedding, most_running
 from rung.ways import LADDER_PREFIX, TIER_PREFIX
 from rung.wire import chat, completions, embeddings, messages, responses
 from rung.wire.front import Front
@@ -33,6 +45,7 @@ DOORS: tuple[tuple[str, Front], ...] = (
 )
 """Where requests are answered, and in which dialect."""
 
+EMBEDDINGS = "/v1/embeddings"
 READY_SECONDS = 2.0
 JSON_TYPE = JSON[1].decode()
 LONGEST_MODEL = 256
@@ -40,29 +53,67 @@ LONGEST_MODEL = 256
 
 def build(parts: Assembly) -> App:
     """The ASGI application, its guard in front."""
-    routes = Routes(parts)
-    router = Router(
-        [
-            *(Route(path, Door(front, parts.intake), methods=["POST"]) for path, front in DOORS),
-            Route(
-                "/v1/embeddings",
-                EmbeddingsDoor(embeddings.FRONT, parts.intake),
-                methods=["POST"],
-            ),
-            Route("/v1/messages/count_tokens", CountDoor(parts.intake), methods=["POST"]),
-            *ollama.routes(parts.intake, routes.names, routes.created),
-            Route("/", routes.root, methods=["GET"]),
-            Route("/v1/models", routes.models, methods=["GET"]),
-            Route("/v1/models/{id:path}", routes.model, methods=["GET"]),
-            Route("/v1/requests/{id}", routes.request, methods=["GET"]),
-            Route("/v1/feedback", FeedbackDoor(parts.ledger), methods=["POST"]),
-            Route("/healthz", routes.healthz, methods=["GET"]),
-            Route("/readyz", routes.readyz, methods=["GET"]),
-        ],
-        redirect_slashes=False,
-    )
+    gates = Gates(parts.intake.parts.callers)
+    beyond = Gate(Access.ANY, gates.callers, dict.fromkeys(METHODS, answers(_nowhere)))
+    listed = routes(parts, gates)
+    router = Router(listed, redirect_slashes=False, default=beyond)
     server = parts.config.file.server
-    return Guard(_Told(router), refuse_at, max_body_bytes=server.max_body_bytes, hosts=server.hosts)
+    guard = Guard(
+        _Told(router), refuse_at, max_body_bytes=server.max_body_bytes, hosts=_hosts(server)
+    )
+    shedding = Shedding(guard, refuse_at, random.random, most_running())
+    return Measuring(shedding, parts.watching.panel, listed)
+
+
+def _hosts(server: ServerTable) -> tuple[str, ...]:
+    """The names in the Host header of clients: what is configured, and the address itself."""
+    own = f"[{server.host}]" if ":" in server.host else server.host
+    return (*server.hosts, own)
+
+
+def routes(parts: Assembly, gates: Gates) -> list[Route]:
+    """Every path with its class of access: there is no other way to make one."""
+    intake, small = parts.intake, Routes(parts, gates.callers)
+    ways, metrics = intake.parts.ways, MetricsDoor(parts.watching.panel)
+    once = once_of(parts)
+    return [
+        *(
+            gates.route(path, Access.CALL, POST=Door(front, intake, once=once))
+            for path, front in DOORS
+        ),
+        gates.route(
+            EMBEDDINGS, Access.CALL, POST=EmbeddingsDoor(embeddings.FRONT, intake, once=once)
+        ),
+        gates.route("/v1/messages/count_tokens", Access.CALL, POST=CountDoor(intake)),
+        *ollama.routes(intake, gates, small.names, small.created, once),
+        gates.route("/", Access.OPEN, GET=answers(small.root)),
+        gates.route("/v1/models", Access.ANY, GET=answers(small.models)),
+        gates.route("/v1/models/{id:path}", Access.ANY, GET=answers(small.model)),
+        gates.route("/v1/requests/{id}", Access.ANY, GET=answers(small.request)),
+        gates.route("/v1/feedback", Access.ANY, POST=FeedbackDoor(parts.ledger, small.records)),
+        *keys.routes(parts.ledger, gates, Known(ways.policies, ways.tiers)),
+        *_scraping(parts.config, gates, metrics),
+        gates.route("/healthz", Access.OPEN, GET=answers(small.healthz)),
+        gates.route("/readyz", Access.OPEN, GET=answers(small.readyz)),
+    ]
+
+
+def once_of(parts: Assembly) -> Once | None:
+    """What recognises requests by their Idempotency-Key, with the others that share the ledger."""
+    ledger = parts.ledger
+    return None if ledger is None else Once(ledger, Presence.of(parts.workshop.process_id))
+
+
+def _scraping(config: Config, gates: Gates, metrics: MetricsDoor) -> list[Route]:
+    """Who may read the metrics, if anybody."""
+    said = config.file.server.metrics
+    access = {"open": Access.OPEN, "keys": Access.READ_BY_KEY}.get(said, Access.READ)
+    return [] if said == "off" else [gates.route(METRICS, access, GET=answers(metrics))]
+
+
+async def _nowhere(_: Request) -> Response:
+    """What is asked for and is not there. Whoever has to show a key learns it only with one."""
+    raise HTTPException(404)
 
 
 class _Told:
@@ -85,8 +136,10 @@ class _Told:
 class Routes:
     """The small endpoints."""
 
-    def __init__(self, parts: Assembly) -> None:
+    def __init__(self, parts: Assembly, callers: Callers) -> None:
         self._parts = parts
+        self._callers = callers
+        self.records = Records(parts.ledger, callers)
         self.created = int(time.time())
         self.names = (
             "rung",
@@ -96,13 +149,16 @@ class Routes:
 
     async def root(self, _: Request) -> Response:
         """What answers here. Claude Code looks with HEAD before its first request."""
+        if self._callers.locked:
+            return _json({"rung": "keys are asked for here"})
         doors = [path for path, _ in DOORS]
-        return _json({"rung": rung_version(), "endpoints": [*doors, "/v1/embeddings", ollama.CHAT]})
+        return _json({"rung": rung_version(), "endpoints": [*doors, EMBEDDINGS, ollama.CHAT]})
 
     async def models(self, request: Request) -> Response:
         """Every name that means something to rung, in the shape of whoever asks."""
         shape = messages if "anthropic-version" in request.headers else chat
-        return Response(shape.encode_models(self.names, self.created), media_type=JSON_TYPE)
+        names = named(self.names, caller_of(request.scope), self._parts.intake.parts.ways)
+        return Response(shape.encode_models(names, self.created), media_type=JSON_TYPE)
 
     async def model(self, request: Request) -> Response:
         """One model. Any name is served: one that rung does not know, by the default ladder."""
@@ -115,11 +171,8 @@ class Routes:
 
     async def request(self, request: Request) -> Response:
         """One finished request, as `rung explain --json` tells it."""
-        ledger = self._parts.ledger
-        if ledger is None:
-            raise RequestError("this gateway keeps no ledger.", status=404)
-        found = await asyncio.to_thread(ledger.find, request.path_params["id"])
-        return _json(stored_json(found))
+        caller = caller_of(request.scope)
+        return _json(stored_json(await self.records.find(request.path_params["id"], caller)))
 
     async def healthz(self, _: Request) -> Response:
         """Whether the process answers."""
@@ -135,7 +188,9 @@ class Routes:
             name: {"ok": health.ok, "message": health.message, "fix": health.fix}
             for name, health in zip(ladder.tiers, found, strict=True)
         }
-        return _json({"status": "ready" if ready else "not ready", "tiers": told}, ready)
+        status = {"status": "ready" if ready else "not ready"}
+        # Whoever balances the load shows no key, and so do strangers.
+        return _json(status if self._callers.locked else status | {"tiers": told}, ready)
 
 
 def _json(value: object, ready: bool = True) -> Response:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rung.core.errors import RungError
 from rung.intake import Intake
 from rung.server import headers
-from rung.server.door import arrival, caller_of
+from rung.server.access import caller_of
+from rung.server.door import arrival
 from rung.server.guard import Receive, Scope, Send, read_body
 from rung.server.replies import labels, refuse, send_whole
 from rung.wire import messages
@@ -22,8 +25,9 @@ class CountDoor:
         body = await read_body(receive)
         request_id = self._intake.new_id()
         try:
-            caller = caller_of(self._intake, scope)
+            caller = caller_of(scope)
             request = messages.decode_count(body, arrival(request_id, scope, caller))
+            request = replace(request, caller=caller.digest, key=caller.key)
             counted = await self._intake.count(request)
         except RungError as error:
             await refuse(error, send, messages.FRONT, request_id=request_id)

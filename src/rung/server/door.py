@@ -6,16 +6,21 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from rung.calling import STOPPING
+from rung.callers import Caller, entered
 from rung.core.errors import RungError
+from rung.core.features import features
 from rung.core.outcome import Outcome
+from rung.core.traces import trace_of
 from rung.core.types import Answer, Request
 from rung.intake import Intake, Served
-from rung.projects import Caller, entered
+from rung.lines import STOPPING
 from rung.server import headers
+from rung.server.access import caller_of, visit_of
 from rung.server.guard import UNEXPECTED, ClientGoneError, Receive, Scope, Send, read_body
+from rung.server.once import Once, asked
 from rung.server.replies import labels, refuse, send_whole
 from rung.server.stream import StreamSink
 from rung.trouble import Trouble, trouble
@@ -33,11 +38,13 @@ class Door:
         front: wire.Front,
         intake: Intake,
         *,
+        once: Once | None = None,
         wall: Callable[[], float] = time.time,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
     ) -> None:
         self._front = front
         self._intake = intake
+        self._once = once
         self._models = {name: tier.model for name, tier in intake.parts.ways.tiers.items()}
         self._wall = wall
         self._heartbeat_seconds = heartbeat_seconds
@@ -47,30 +54,40 @@ class Door:
         body = await read_body(receive)
         request_id = self._intake.new_id()
         try:
-            caller = caller_of(self._intake, scope)
+            caller, visit = caller_of(scope), visit_of(scope)
             request = self._front.decode_request(body, arrival(request_id, scope, caller))
-            if caller.digest:
-                request = replace(request, caller=caller.digest)
-            await self._serve(request, receive, send)
+            if caller.digest or caller.key:
+                request = replace(request, caller=caller.digest, key=caller.key)
+            if visit.counts_tokens:
+                visit.expect(features(request).input_tokens)
+            if (share := self._intake.parts.traced) is not None:
+                given = headers.trace(scope["headers"])
+                request = replace(request, trace=trace_of(request_id, given, share))
+            wanted = None if self._once is None else asked(scope, body, _name_of(caller))
+            if wanted is None or self._once is None:
+                await self._serve(request, receive, send)
+            else:
+                serve = partial(self._serve, request)
+                await self._once.serve(wanted, request_id, serve, (receive, send))
         except RungError as error:
             await refuse(error, send, self._front, request_id=request_id)
 
-    async def _serve(self, request: Request, receive: Receive, send: Send) -> None:
-        if request.stream:
-            await self._stream(request, receive, send)
-        else:
-            await self._plain(request, receive, send)
+    async def _serve(self, request: Request, receive: Receive, send: Send) -> Outcome | None:
+        """Answer a request; what came of it, as far as that was told to its end."""
+        answer = self._stream if request.stream else self._plain
+        return await answer(request, receive, send)
 
-    async def _plain(self, request: Request, receive: Receive, send: Send) -> None:
+    async def _plain(self, request: Request, receive: Receive, send: Send) -> Outcome | None:
         answering = asyncio.ensure_future(self._intake.answer(request))
         await _until(answering, receive)
         found = answering.result()
         outcome = found.outcome
         if (wrong := trouble(outcome)) is not None:
             await self._tell(wrong, outcome, send)
-            return
+            return outcome
         told = labels(self._front, request.id) + headers.of_outcome(outcome)
         await send_whole(send, 200, self._body(found), told)
+        return outcome
 
     def _body(self, found: Served) -> bytes:
         """The provider's own bytes where it spoke this dialect; else the answer put into it."""
@@ -87,7 +104,7 @@ class Door:
     def _own(self, answer: Answer, request: Request) -> bytes:  # noqa: ARG002 embeddings look at it
         return answer.body
 
-    async def _stream(self, request: Request, receive: Receive, send: Send) -> None:
+    async def _stream(self, request: Request, receive: Receive, send: Send) -> Outcome | None:
         sink = StreamSink(
             self._front, request, send, created=int(self._wall()), models=self._models
         )
@@ -99,7 +116,7 @@ class Door:
             if not sink.began:
                 raise
             await sink.fail(wire.Trouble(error.message, error.status))
-            return
+            return None
         except asyncio.CancelledError:
             if sink.began:
                 await sink.fail(wire.Trouble(STOPPING, 503))
@@ -111,6 +128,7 @@ class Door:
                 await sink.fail(wire.Trouble(UNEXPECTED, 500))
             raise
         await self._end_stream(served, sink, send)
+        return served.outcome
 
     async def _end_stream(self, served: Served, sink: StreamSink, send: Send) -> None:
         wrong = trouble(served.outcome)
@@ -136,9 +154,11 @@ class EmbeddingsDoor(Door):
         return as_asked(answer.body, request)
 
 
-def caller_of(intake: Intake, scope: Scope) -> Caller:
-    """Whose key came with a request. Raises RequestError where keys contradict one another."""
-    return intake.parts.client_keys.caller(headers.shown_keys(scope["headers"]))
+def _name_of(caller: Caller) -> str:
+    """A name that no other caller has; empty for those that rung does not know apart."""
+    if caller.key is not None:
+        return f"key {caller.key}"
+    return "" if caller.project is None else f"project {caller.project}"
 
 
 def arrival(request_id: str, scope: Scope, caller: Caller) -> wire.Arrival:
@@ -187,9 +207,17 @@ async def _until(
         raise
     finally:
         gone.cancel()
-        if not answering.done():
-            answering.cancel(reason)
+        await _ended(answering, reason)
+
+
+async def _ended(answering: asyncio.Future[Served], reason: str | None) -> None:
+    """Cancel what runs and wait for its end: where a tier is heard out, until rung stops."""
+    while not answering.done():
+        answering.cancel(reason)
+        try:
             await asyncio.wait({answering})
+        except asyncio.CancelledError:
+            reason = STOPPING
 
 
 async def _disconnection(receive: Receive) -> None:

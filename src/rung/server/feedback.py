@@ -15,7 +15,9 @@ from rung.core.errors import RequestError
 from rung.core.labels import Label, LabelSource
 from rung.ledger import Ledger
 from rung.server import headers
+from rung.server.access import caller_of
 from rung.server.guard import Receive, Scope, Send, read_body
+from rung.server.records import Records
 from rung.server.replies import send_whole
 
 LONGEST_NOTE = 4000
@@ -37,16 +39,20 @@ _decoder = msgspec.json.Decoder(_Asked)
 class FeedbackDoor:
     """The endpoint. Errors leave in the envelope of Chat Completions."""
 
-    def __init__(self, ledger: Ledger | None, *, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, ledger: Ledger | None, records: Records, *, wall: Callable[[], float] = time.time
+    ) -> None:
         self._ledger = ledger
+        self._records = records
         self._wall = wall
 
-    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Store one label: 201, or 200 where its source has said the same before."""
         body = await read_body(receive)
         if self._ledger is None:
             raise RequestError("this gateway keeps no ledger.", status=404)
         given = _read(body, self._wall())
+        await self._records.must_see(given.request_id, caller_of(scope))
         stored, new = await asyncio.to_thread(self._ledger.add_label, given)
         told = headers.of_request(stored.request_id)
         await send_whole(send, 201 if new else 200, msgspec.json.encode(asdict(stored)), told)

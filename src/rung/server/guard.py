@@ -13,8 +13,9 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rung.calling import STOPPING
 from rung.core.errors import RequestError, RungError, UpstreamError
+from rung.exposure import ANY_HOST
+from rung.lines import STOPPING
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,8 @@ class Guard:
     """An ASGI application in front of another.
 
     ``hosts`` are names allowed in the Host header beside the loopback ones, with or without a port:
-    anything else may be a page in a browser that was told to resolve to this machine.
+    anything else may be a page in a browser that was told to resolve to this machine. Where every
+    caller has to show a key, which no page has, `*` allows all.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Guard:
         self._refuse = refuse
         self._max_body_bytes = max_body_bytes
         self._hosts = frozenset(name.lower() for name in (*LOOPBACK_NAMES, *hosts))
+        self._any_host = ANY_HOST in hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -121,7 +124,7 @@ class Guard:
             raise RequestError("a request needs exactly one Host header.")
         name = values[0].decode("latin-1").lower()
         bare = name.rpartition(":")[0] if _has_port(name) else name
-        if bare not in self._hosts and name not in self._hosts:
+        if not self._any_host and bare not in self._hosts and name not in self._hosts:
             raise RequestError(
                 "this gateway does not answer to that Host.",
                 status=421,

@@ -10,7 +10,9 @@ from decimal import Decimal
 from rung.core.errors import RequestError
 from rung.core.money import exact, from_usd
 from rung.core.outcome import Outcome
-from rung.core.types import Directions, Lane, Usage, UsageSource
+from rung.core.plan import Plan
+from rung.core.traces import HEADER, readable
+from rung.core.types import Directions, Lane, Request, Usage, UsageSource
 from rung.server.harnesses import asker
 
 Headers = list[tuple[bytes, bytes]]
@@ -35,6 +37,8 @@ KNOWN_OF_CLIENTS = frozenset(
 """Headers of the clients' own that a dialect may look at. No other goes any further."""
 
 LISTS = frozenset({b"anthropic-beta"})
+
+_TRACEPARENT = HEADER.encode()
 
 LONGEST_VALUE = 200
 PREFIX = "x-rung-"
@@ -85,6 +89,12 @@ def known(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
             told, key = value.decode("latin-1"), name.decode("latin-1")
             found[key] = f"{found[key]},{told}" if name in LISTS and key in found else told
     return found
+
+
+def trace(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The caller's ``traceparent``; empty where there is none, or several, or nonsense."""
+    given = [value for name, value in headers if name.lower() == _TRACEPARENT]
+    return readable(given[0].decode("latin-1").strip()) if len(given) == 1 else ""
 
 
 def shown_keys(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, ...]:
@@ -195,13 +205,19 @@ def of_outcome(outcome: Outcome) -> Headers:
         (b"x-rung-verified", VERIFIED[outcome.verified]),
         (b"x-rung-cost-usd", exact(outcome.cost_nanousd).encode()),
     ]
-    told += PRIVATE if outcome.plan.private else []
+    told += of_plan(outcome.request, outcome.plan)
     if outcome.served is not None and (sure := outcome.confidence) is not None:
         told += [(b"x-rung-confidence", sure.words.encode())]
     if outcome.served is not None and _estimated(outcome.attempts[outcome.served].usage):
         told += ESTIMATED
     told += _baseline(list(outcome.baselines.values()))
     return told
+
+
+def of_plan(request: Request, plan: Plan) -> Headers:
+    """What is found out of a request before anything is called."""
+    told = [(b"x-rung-loop", safe(request.loop))] if request.loop else []
+    return [*told, *(PRIVATE if plan.private else [])]
 
 
 def _estimated(usage: Usage) -> bool:

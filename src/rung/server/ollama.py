@@ -8,12 +8,15 @@ from starlette.requests import Request as Asked
 from starlette.responses import Response
 from starlette.routing import Route
 
+from rung.core.outcome import Outcome
 from rung.core.types import Need, Request
 from rung.intake import Intake
 from rung.ledger.codec import rung_version
 from rung.server import headers
+from rung.server.access import Access, Gates, answers, caller_of, named
 from rung.server.door import Door
 from rung.server.guard import Receive, Send, read_body
+from rung.server.once import Once
 from rung.server.replies import JSON, send_whole
 from rung.wire import ollama_front
 
@@ -23,14 +26,16 @@ SERVED = f"of Ollama's API there are {CHAT}, {TAGS}, {SHOW} and {VERSION} here."
 _JSON = JSON[1].decode()
 
 
-def routes(intake: Intake, names: Sequence[str], created: int) -> list[Route]:
+def routes(
+    intake: Intake, gates: Gates, names: Sequence[str], created: int, once: Once | None = None
+) -> list[Route]:
     """All of them. ``names`` are the models to list, ``created`` when they came to be."""
     models = _Models(intake, names, created)
     return [
-        Route(CHAT, ChatDoor(ollama_front.FRONT, intake), methods=["POST"]),
-        Route(TAGS, models.listed, methods=["GET"]),
-        Route(SHOW, models.shown, methods=["POST"]),
-        Route(VERSION, _version, methods=["GET"]),
+        gates.route(CHAT, Access.CALL, POST=ChatDoor(ollama_front.FRONT, intake, once=once)),
+        gates.route(TAGS, Access.ANY, GET=answers(models.listed)),
+        gates.route(SHOW, Access.ANY, POST=answers(models.shown)),
+        gates.route(VERSION, Access.ANY, GET=answers(_version)),
     ]
 
 
@@ -44,16 +49,16 @@ def fix_of(path: str) -> str | None:
 class ChatDoor(Door):
     """`POST /api/chat`. A request without messages is how clients load a model: done at once."""
 
-    async def _serve(self, request: Request, receive: Receive, send: Send) -> None:
+    async def _serve(self, request: Request, receive: Receive, send: Send) -> Outcome | None:
         if request.messages:
-            await super()._serve(request, receive, send)
-            return
+            return await super()._serve(request, receive, send)
         # A name that means nothing is told of now, and not when the first question comes.
         self._intake.parts.ways.of(request)
         body = ollama_front.encode_loaded(
             request.model, int(self._wall()), unloaded=ollama_front.unloads(request)
         )
         await send_whole(send, 200, body, headers.of_request(request.id))
+        return None
 
 
 class _Models:
@@ -64,9 +69,10 @@ class _Models:
         self._names = names
         self._created = created
 
-    async def listed(self, _: Asked) -> Response:
-        """Every name that means something to rung."""
-        return Response(ollama_front.encode_models(self._names, self._created), media_type=_JSON)
+    async def listed(self, asked: Asked) -> Response:
+        """Every name that means something to rung, for whoever asks."""
+        names = named(self._names, caller_of(asked.scope), self._ways)
+        return Response(ollama_front.encode_models(names, self._created), media_type=_JSON)
 
     async def shown(self, asked: Asked) -> Response:
         """What a name can do: of a ladder, what some tier of it can. Any name is served."""

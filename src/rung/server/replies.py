@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rung.core.errors import ConfigError, RequestError, RungError, UpstreamError
+from rung.core.errors import ConfigError, RateError, RequestError, RungError, UpstreamError
 from rung.server import headers
 from rung.server.guard import Send
 from rung.wire import chat, messages, ollama_front
@@ -55,8 +55,12 @@ async def refuse(
         told = headers.of_request(request_id) + labels(front, request_id)
     if error.status in {408, 413, 431}:
         told.append((b"connection", b"close"))
-    if isinstance(error, UpstreamError):
+    if isinstance(error, UpstreamError | RateError):
         told += headers.retry_after(error.retry_after_seconds)
+    if isinstance(error, RateError) and error.retry_after_seconds is None:
+        told += headers.NO_RETRY
+    if error.status == 401:
+        told.append((b"www-authenticate", b"Bearer"))
     await send_whole(send, front.status(error.status), body, told)
 
 

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from rung.assemble import Assembly, assemble
-from rung.calling import STOPPING
-from rung.config import Config, not_loopback
-from rung.core.errors import ConfigError
+from rung.config import Config
+from rung.core.errors import ConfigError, Problem
 from rung.core.task_weights import shipped
+from rung.exposure import is_loopback, not_listenable
+from rung.fittings import secrets_of
+from rung.lines import STOPPING
+from rung.projects import keys_of
 from rung.server.app import build
 from rung.server.guard import App, Receive, Scope, Send, stopping
 from rung.server.replies import refuse_at
+from rung.telemetry.logs import Logs
+from rung.telemetry.secrets import secrets_in
 from rung.warmth import Warmth, kept_of
+
+logger = logging.getLogger(__name__)
 
 HEADER_READ_MS = 10_000
 DRAIN_SECONDS = 20.0
@@ -29,7 +39,16 @@ DRAIN_SECONDS = 20.0
 LAST_WORDS_SECONDS = 5.0
 """How long those that did not end by then have to reach the ledger."""
 
-BACKLOG = 1024
+SHORTEST_KEY = 20
+"""Characters of a project's key where others can connect: rung has not made it."""
+
+Ready = Callable[[str, str], None]
+"""Is told the address, and who may ask there."""
+
+BACKLOG = 4096
+MOST_CONNECTIONS = 8192
+"""More are not accepted until some end. Clients keep connections that they do not use."""
+
 LOCALHOST = {"localhost": "127.0.0.1"}
 
 
@@ -38,26 +57,36 @@ def listen(
     *,
     host: str | None = None,
     port: int | None = None,
-    ready: Callable[[str], None] = lambda _: None,
+    ready: Ready = lambda _, __: None,
 ) -> None:
     """Serve until interrupted. Raises ConfigError when the port is taken or a part is missing."""
     import uvloop
 
     server = config.file.server
     name = host or server.host
-    if (problem := not_loopback("--host", name)) is not None:
+    if (problem := not_listenable("--host", name, server.keys)) is not None:
         raise ConfigError([problem])
+    there = server.model_copy(update={"host": name})
+    config = replace(config, file=config.file.model_copy(update={"server": there}))
     # The server takes addresses only, and a name could stand for another machine.
     address = (LOCALHOST.get(name, name), server.port if port is None else port)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(config, address, ready))
 
 
-async def _serve(config: Config, address: tuple[str, int], ready: Callable[[str], None]) -> None:
+async def _serve(config: Config, address: tuple[str, int], ready: Ready) -> None:
     host, port = address[0], _free_port(*address)
     signals = Signals()
+    secrets = secrets_in(config, secrets_of(config))
+    with closing(Logs(json=config.file.telemetry.logs == "json", secrets=secrets)):
+        await _served(config, (host, port), signals, ready)
+
+
+async def _served(config: Config, address: tuple[str, int], signals: Signals, ready: Ready) -> None:
+    host, port = address
     parts = assemble(config)
     try:
+        who = await _who_may_ask(parts)
         draining = Draining(build(parts))
         server = Server(
             draining,
@@ -66,16 +95,23 @@ async def _serve(config: Config, address: tuple[str, int], ready: Callable[[str]
             interface=Interfaces.ASGINL,
             http=HTTPModes.http1,
             backlog=BACKLOG,
+            backpressure=MOST_CONNECTIONS,
             websockets=False,
             log_enabled=False,
+            # Otherwise it closes all handlers of logs that there are.
+            log_dictconfig={"incremental": True, "handlers": {}, "loggers": {}},
             http1_settings=HTTP1Settings(header_read_timeout=HEADER_READ_MS),
         )
         serving = asyncio.ensure_future(server.serve())
         await _reachable(serving, host, port)
-        ready(_url(host, port))
+        ready(_url(host, port), who)
+        _say("listening", f"rung listens at {_url(host, port)}")
+        if parts.board is not None:
+            parts.board.run()
         warming = asyncio.ensure_future(_warm(parts))
         stopping = asyncio.ensure_future(signals.first.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        _say("stopping", "rung was asked to end")
         warming.cancel()
         await asyncio.wait({warming})
         parts.intake.let_go()
@@ -84,6 +120,39 @@ async def _serve(config: Config, address: tuple[str, int], ready: Callable[[str]
         await serving
     finally:
         await parts.close()
+        _say("stopped", "rung has ended")
+
+
+def _say(event: str, message: str) -> None:
+    logger.info(message, extra={"event": event})
+
+
+async def _who_may_ask(parts: Assembly) -> str:
+    """Who is served, for people. Raises ConfigError where strangers could connect and nobody may.
+
+    Also LedgerError where that cannot be known: a gateway that forgot its keys must not open.
+    """
+    callers, host = parts.intake.parts.callers, parts.config.file.server.host
+    await callers.up_to_date()
+    count = callers.count_in_force()
+    if not is_loopback(host):
+        _must_be_guarded(parts.config, count)
+    if callers.locked:
+        return f"whoever shows a key ({count} in force)"
+    return "everybody on this machine, with any key or none"
+
+
+def _must_be_guarded(config: Config, count: int) -> None:
+    host = config.file.server.host
+    if not count:
+        said = f"{host!r} can be reached from other machines, and no key is in force."
+        fix = "make one with `rung keys create NAME`, or listen at 127.0.0.1"
+        raise ConfigError([Problem("server.host", said, fix)])
+    for project, keys in keys_of(config).items():
+        if any(len(key) < SHORTEST_KEY for key in keys):
+            said = f"{host!r} can be reached from other machines, and this key can be guessed."
+            fix = f"give it {SHORTEST_KEY} characters or more, or make one with `rung keys create`"
+            raise ConfigError([Problem(f"projects.{project}.key_env", said, fix)])
 
 
 class Signals:

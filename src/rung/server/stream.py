@@ -53,11 +53,11 @@ class StreamSink:
         self._writer: StreamWriter | None = None
         self._calls = 0
         self._gated = True
-        self._private = False
+        self._told: headers.Headers = []
 
-    def planned(self, plan: Plan) -> None:
-        """Learn whether the request is private, for the headers."""
-        self._private = bool(plan.private)
+    def planned(self, request: Request, plan: Plan) -> None:
+        """Learn what the headers tell of the request: whether it is private, or in a circle."""
+        self._told = headers.of_plan(request, plan)
 
     def watch(self, action: Action, history: History) -> None:
         """Count the calls, and learn whether the next one is gated, for the headers."""
@@ -71,7 +71,7 @@ class StreamSink:
         if not self.began:
             told = headers.of_call(self._request.id, tier, model, self._calls)
             ungated = not self._gated and _asks_for_gates(self._request)
-            told += headers.PRIVATE if self._private else []
+            told += self._told
             await self._begin(told + (headers.UNGATED if ungated else []))
         if delta.raw and delta.dialect == self._front.dialect:
             self._label(model)
@@ -85,7 +85,7 @@ class StreamSink:
         """Tell a caller who has heard nothing lately that the connection lives."""
         if not self.began:
             told = headers.of_request(self._request.id)
-            await self._begin(told + (headers.PRIVATE if self._private else []))
+            await self._begin(told + self._told)
         if self._quiet:
             await self._chunk(self._pulse())
         self._quiet = True

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from rung.core.errors import RungError
+from rung.core.types import Request
 from rung.core.verdicts import Trust, Weight
 from rung.verifiers.base import Finding, Subject, abstained, failed, passed
 from rung.verifiers.judging import (
@@ -78,9 +79,7 @@ class Judge:
             asked = question(subject.request, answer, self.nonce(), rubric=self.rubric)
         except UnjudgeableError as error:
             return abstained(error.message)
-        private = subject.request.directions.private
-        limited = replace(asked.directions, max_cost_nanousd=subject.left_nanousd, private=private)
-        asked = replace(asked, directions=limited)
+        asked = _on_account_of(subject.request, asked, subject.left_nanousd)
         seconds = min(self.seconds, subject.left_seconds)
         try:
             reply = await self.tiers.ask(self.tier, asked, seconds)
@@ -107,6 +106,19 @@ class Judge:
         if said.confidence < EVEN:
             return abstained(f"{said.reason}, but {told}")
         return passed(f"{said.reason} (accepts {self.measured_false_accept:.2%} of wrong ones)")
+
+
+def _on_account_of(request: Request, asked: Request, left_nanousd: int | None) -> Request:
+    """The question as one of the request's own: what holds for that, and who pays for it."""
+    own = request.directions
+    held = replace(
+        asked.directions,
+        max_cost_nanousd=left_nanousd,
+        private=own.private,
+        project=own.project,
+        lane=own.lane,
+    )
+    return replace(asked, directions=held, key=request.key, conversation=request.conversation)
 
 
 def cautious(confidence: float) -> float:

@@ -67,7 +67,8 @@ class Changes:
     ``stream`` of ``None`` leaves the field as it came. ``usage`` makes a stream tell its usage
     where the dialect has to be asked. ``appended`` are messages after the caller's own, ``schema``
     replaces the caller's. ``logprobs`` asks for the log-probabilities of tokens where the caller
-    does not. Of ``quirks`` only what the model refuses matters: such fields are taken out.
+    does not. ``max_tokens`` limits the answer where the caller's body sets no limit. Of ``quirks``
+    only what the model refuses matters: such fields are taken out.
     Everything else keeps its bytes.
     """
 
@@ -79,6 +80,7 @@ class Changes:
     temperature: float | None = None
     seed: int | None = None
     logprobs: bool = False
+    max_tokens: int | None = None
     quirks: Quirks = field(default_factory=Quirks)
 
 

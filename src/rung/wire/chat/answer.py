@@ -7,16 +7,17 @@ raises WireError. The dialect: https://platform.openai.com/docs/api-reference/ch
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 import msgspec
 
-from rung.core.types import Answer, Finish, Usage, UsageSource
+from rung.core.types import Answer, Finish, Usage
 from rung.wire.back import UpstreamFaultError
 from rung.wire.chat.calls import calls_of, is_loose
 from rung.wire.chat.turns import DIALECT
-from rung.wire.counts import count, detail
+from rung.wire.counts import Inside, Tally, beyond, count
 from rung.wire.errors import WireError
 from rung.wire.jsontext import EACH, JsonError, utf8
 from rung.wire.logprobs import natural_logs, without
@@ -63,6 +64,11 @@ class _Completion(msgspec.Struct):
     code: Any = None
 
 
+_BEFORE = "prompt_tokens_details"
+_AFTER = "completion_tokens_details"
+_SEARCHING = re.compile(r"-search-(?:preview|api)\b")
+"""Models that search with every call: https://platform.openai.com/docs/guides/tools-web-search"""
+
 _DECODER = msgspec.json.Decoder(_Completion)
 _ENCODER = msgspec.json.Encoder()
 
@@ -102,7 +108,7 @@ def decode_answer(body: bytes, *, hides_logprobs: bool = False) -> tuple[Answer,
         body=b"" if any(map(is_loose, message.tool_calls or ())) else kept,
     )
     wrote = bool(text or calls or message.refusal or answer.thinking)
-    return answer, usage_of(told.usage, wrote=wrote)
+    return answer, usage_of(told.usage, wrote=wrote, model=answer.model)
 
 
 def _decode(body: bytes) -> tuple[_Completion, bytes]:
@@ -216,11 +222,12 @@ def without_logprobs(told: bytes) -> bytes:
 # ------------------------------------------------------------------ usage
 
 
-def usage_of(told: Any, *, wrote: bool) -> Usage:
+def usage_of(told: Any, *, wrote: bool, model: str = "") -> Usage:
     """What a provider says was used; source NONE unless its counts make sense.
 
     A prompt of no tokens makes none, nor does an answer of none when something was written
-    (``wrote``): such counts would bill nothing. Counters inside others are clamped to them.
+    (``wrote``): such counts would bill nothing. ``model`` is the one that answered: some search
+    the web with every call, and count it nowhere.
     """
     if not isinstance(told, dict):
         return Usage()
@@ -231,16 +238,30 @@ def usage_of(told: Any, *, wrote: bool) -> Usage:
         written = max(0, total - read)
     if not read or written is None or (wrote and written == 0):
         return Usage()
-    before = told.get("prompt_tokens_details")
-    cached = detail(before, "cached_tokens") or detail(told, "prompt_cache_hit_tokens")
-    cached = min(cached, read)
-    return Usage(
-        input_tokens=read,
-        output_tokens=written,
-        cache_read_tokens=cached,
-        cache_write_tokens=min(detail(before, "cache_write_tokens"), read - cached),
-        reasoning_tokens=min(
-            detail(told.get("completion_tokens_details"), "reasoning_tokens"), written
-        ),
-        source=UsageSource.PROVIDER,
+    inside = Inside(told)
+    tally = Tally(
+        read,
+        written,
+        inside,
+        cached=inside.at(_BEFORE, "cached_tokens") or _cached_beside(inside),
+        created=inside.at(_BEFORE, "cache_write_tokens"),
+        thought=inside.at(_AFTER, "reasoning_tokens") or inside.at("reasoning_tokens"),
+        images=inside.at(_BEFORE, "image_tokens"),
+        audio=inside.at(_BEFORE, "audio_tokens"),
+        spoken=inside.at(_AFTER, "audio_tokens"),
+        drawn=inside.at(_AFTER, "image_tokens"),
+        searches=_searches(inside, model),
     )
+    beyond(tally, total)
+    return tally.usage()
+
+
+def _cached_beside(inside: Inside) -> int:
+    """DeepSeek and Kimi have told of their caches at the top."""
+    return inside.at("prompt_cache_hit_tokens") or inside.at("cached_tokens")
+
+
+def _searches(inside: Inside, model: str) -> int:
+    """Searches of the web: as OpenRouter counts them, as Perplexity does, as OpenAI does not."""
+    told = inside.at("server_tool_use", "web_search_requests") or inside.at("num_search_queries")
+    return max(told, 1 if "-search-" in model and _SEARCHING.search(model) else 0)

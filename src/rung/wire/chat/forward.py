@@ -13,7 +13,6 @@ from rung.wire.chat.encode import LOGPROBS, message_objects
 from rung.wire.chat.mend import mended
 from rung.wire.chat.schema import response_format
 from rung.wire.jsontext import Field, locate, splice
-from rung.wire.quirks import Quirks
 
 _OPTIONS = "stream_options"
 _LIMITS = ("max_completion_tokens", "max_tokens")
@@ -71,7 +70,7 @@ def forward(body: bytes, changes: Changes) -> Encoded:
         edits["messages"] = spoken
     if changes.appended:
         edits["messages"] = _appended(spoken or found["messages"].value, changes, losses)
-    edits |= _limit(found, changes.quirks)
+    edits |= _limit(found, changes)
     asked = _asking_for_logprobs(found, changes) if changes.logprobs else {}
     edits |= asked
     if changes.quirks.refuses:
@@ -115,19 +114,17 @@ def _asking_for_logprobs(found: Mapping[str, Field], changes: Changes) -> Edits:
     return {name: chat_json.encode(value) for name, value in LOGPROBS.items()}
 
 
-def _limit(found: Mapping[str, Field], quirks: Quirks) -> Edits:
+def _limit(found: Mapping[str, Field], changes: Changes) -> Edits:
     """The limit under the name that the model knows. One of 0 is none and goes."""
+    field = changes.quirks.limit_field
     sent = {name: found[name].value for name in _LIMITS if name in found}
     told = [value for value in sent.values() if value != b"null"]
-    if not told:
-        return {}
-    limit = told[0]
-    if limit == b"0":
-        return dict.fromkeys(sent)
-    if list(sent) == [quirks.limit_field]:
-        return {}
-    edits: Edits = dict.fromkeys(sent)
-    return edits | {quirks.limit_field: limit}
+    if told and told[0] != b"0":
+        edits: Edits = dict.fromkeys(sent)
+        return {} if list(sent) == [field] else edits | {field: told[0]}
+    if changes.max_tokens is not None:
+        return dict.fromkeys(sent) | {field: chat_json.encode(changes.max_tokens)}
+    return dict.fromkeys(sent) if told else {}
 
 
 def _refuse(

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from rung.core.growth import CallGrowth, Delta
-from rung.core.types import Answer, Need, Request, Usage
+from rung.core.types import Answer, Need, Request, Usage, UsageSource
 from rung.wire import sse
 from rung.wire.back import Read, UpstreamFaultError
 from rung.wire.chat import json as chat_json
@@ -88,7 +88,7 @@ class ChatReader:
         self._finish: Any = None
         self._open: set[int] = set()
         self._closed: set[int] = set()
-        self._usage: Any = None
+        self._usage = Usage()
         self._model = ""
         self._done = False
 
@@ -113,13 +113,19 @@ class ChatReader:
             return _NOTHING
         chunk, event = _decode(event)
         counted = isinstance(chunk.usage, dict)
-        if counted:
-            self._usage = chunk.usage
         if not self._model and isinstance(chunk.model, str):
             self._model = chunk.model
+        if counted:
+            self._count(chunk.usage)
         if self._done or (not chunk.choices and counted and self._hides_usage):
             return _NOTHING
         return self._read(event, chunk, self.usage() if counted else None)
+
+    def _count(self, told: Any) -> None:
+        """Keep the last counters that make sense: providers that send several send totals."""
+        usage = usage_of(told, wrote=False, model=self._model)
+        if usage.source is not UsageSource.NONE:
+            self._usage = usage
 
     def _read(self, event: SseEvent, chunk: _Chunk, usage: Usage | None) -> Read:
         text, thinking, real = "", "", False
@@ -214,9 +220,9 @@ class ChatReader:
         )
 
     def usage(self) -> Usage:
-        """The last counters that came: providers that send several send running totals."""
+        """The last counters that came; none where they say that nothing was written."""
         wrote = self._text or self._thinking or self._calls or self._refusal
-        return usage_of(self._usage, wrote=bool(wrote))
+        return Usage() if wrote and self._usage.output_tokens == 0 else self._usage
 
 
 def _framed(event: SseEvent) -> bytes:

@@ -7,7 +7,7 @@ https://platform.claude.com/docs/en/build-with-claude/streaming
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -105,6 +105,7 @@ class MessageReader:
         self._details: Any = None
         self._usage: dict[str, Any] = {}
         self._counted = False
+        self._searches = 0
         self._model = ""
         self._ending = b""
         self._takers: Mapping[str, Callable[[_Event], _Grown]] = {
@@ -162,7 +163,7 @@ class MessageReader:
         """The last counters that came. Those of the message's start know no output yet."""
         if not self._counted:
             return Usage()
-        return usage_of(self._usage, wrote=bool(self._blocks))
+        return self._so_far(wrote=bool(self._blocks))
 
     # -------------------------------------------------------------- events
 
@@ -193,8 +194,11 @@ class MessageReader:
                 block.call = len(self._calls)
                 self._calls.append(block)
                 return _Grown(call=CallGrowth(block.call, words(begun.name)), real=True)
+            case "server_tool_use" if words(begun.name) == "web_search":
+                self._searches += 1
+                return _Grown(real=True, counted=True)
             case _:
-                # A search, its results: a caller sees them begin, and they are whole at once.
+                # The results of a search: a caller sees them begin, and they are whole at once.
                 return _Grown(real=True)
 
     def _block_delta(self, told: _Event) -> _Grown:
@@ -242,8 +246,15 @@ class MessageReader:
         self._thinking.append(text)
         return _Grown(thinking=text, real=bool(text))
 
+    def _so_far(self, *, wrote: bool = False) -> Usage:
+        """What was told; of searches as many at least as were seen to begin."""
+        usage = usage_of(self._usage, wrote=wrote)
+        if usage.server_tools >= self._searches or usage.source is UsageSource.NONE:
+            return usage
+        return replace(usage, server_tools=self._searches)
+
     def _delta(self, grown: _Grown, raw: bytes) -> Delta:
-        usage = usage_of(self._usage, wrote=False) if grown.counted else None
+        usage = self._so_far() if grown.counted else None
         return Delta(
             text=grown.text,
             thinking=grown.thinking,

@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rung.core.types import Usage, UsageSource
-from rung.wire.counts import count, detail
+from rung.core.types import Usage
+from rung.wire.counts import Inside, Tally, count
 
 _READ = "cache_read_input_tokens"
 _WRITTEN = "cache_creation_input_tokens"
 _BY_AGE = "cache_creation"
 _FIVE_MINUTES = "ephemeral_5m_input_tokens"
 _HOUR = "ephemeral_1h_input_tokens"
+_TOOLS = "server_tool_use"
+_SEARCHES = "web_search_requests"
 
 
 def usage_of(told: Any, *, wrote: bool) -> Usage:
@@ -25,26 +27,31 @@ def usage_of(told: Any, *, wrote: bool) -> Usage:
     (``wrote``): such counts would bill nothing. Cached tokens add to the sum, so one that is no
     count spoils it.
     """
-    if not isinstance(told, Mapping):
+    if not isinstance(told, dict):
         return Usage()
     fresh, output = count(told.get("input_tokens")), count(told.get("output_tokens"))
     cached, created = count(told.get(_READ) or 0), count(told.get(_WRITTEN) or 0)
     if fresh is None or output is None or cached is None or created is None:
         return Usage()
-    total = fresh + cached + created
-    if total == 0 or (wrote and output == 0):
+    if fresh + cached + created == 0 or (wrote and output == 0):
         return Usage()
-    details = told.get("output_tokens_details")
-    thought = count(details.get("thinking_tokens")) if isinstance(details, Mapping) else None
-    return Usage(
-        input_tokens=total,
-        output_tokens=output,
-        cache_read_tokens=cached,
-        cache_write_tokens=created,
-        reasoning_tokens=min(thought or 0, output),
-        source=UsageSource.PROVIDER,
-        cache_write_1h_tokens=min(detail(told.get(_BY_AGE), _HOUR), created),
+    inside = Inside(told)
+    five, hour = inside.at(_BY_AGE, _FIVE_MINUTES), inside.at(_BY_AGE, _HOUR)
+    if five + hour > created:
+        # The sum is what is billed: some proxies pass on the parts alone.
+        inside.absurd = inside.absurd or told.get(_WRITTEN) is not None
+        created = five + hour
+    tally = Tally(
+        fresh + cached + created,
+        output,
+        inside,
+        cached=cached,
+        created=created,
+        created_1h=hour,
+        thought=inside.at("output_tokens_details", "thinking_tokens"),
+        searches=inside.at(_TOOLS, _SEARCHES),
     )
+    return tally.usage()
 
 
 def merged(before: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,4 +78,6 @@ def usage_object(usage: Usage) -> dict[str, Any]:
         told[_BY_AGE] = {_FIVE_MINUTES: usage.cache_write_tokens - hour, _HOUR: hour}
     if usage.reasoning_tokens:
         told["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
+    if searches := usage.server_tools - usage.file_searches:
+        told[_TOOLS] = {_SEARCHES: searches}
     return told

@@ -7,14 +7,14 @@ raises WireError. The dialect: https://platform.openai.com/docs/api-reference/re
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from rung.core.parts import ToolCall
-from rung.core.types import Answer, Finish, Usage, UsageSource
+from rung.core.types import Answer, Finish, Usage
 from rung.wire.back import UpstreamFaultError
-from rung.wire.counts import count, detail
+from rung.wire.counts import Inside, Tally, beyond, count
 from rung.wire.errors import WireError
 from rung.wire.jsontext import EACH, JsonError, Path, utf8
 from rung.wire.logprobs import natural_logs, without
@@ -29,10 +29,15 @@ LOGPROBS_AT: Path = ("output", EACH, "content", EACH, "logprobs")
 CALLS: Mapping[str, str] = {"function_call": "arguments", "custom_tool_call": "input"}
 """The kinds of item that call a tool of the caller's, with the field that holds what for."""
 
+SEARCHES = ("web_search_call", "file_search_call")
+"""The kinds of item for a tool that the provider runs and bills by the piece."""
+
 _INCOMPLETE: Mapping[Any, Finish] = {
     "max_output_tokens": Finish.LENGTH,
     "content_filter": Finish.REFUSAL,
 }
+_BEFORE = "input_tokens_details"
+_AFTER = "output_tokens_details"
 _WHOLE = ("completed", "incomplete", None)
 _FAILED = ("failed", "cancelled")
 
@@ -63,7 +68,9 @@ def decode_answer(body: bytes, *, hides_logprobs: bool = False) -> tuple[Answer,
     output = read_output(told.output)
     if hides_logprobs:
         body = without_logprobs(body, LOGPROBS_AT)
-    return answer_of(told, output, body=body), usage_of(told.usage, wrote=output.wrote)
+    return answer_of(told, output, body=body), usage_of(
+        told.usage, wrote=output.wrote, searched=output.searched
+    )
 
 
 def read_response(body: bytes, status: str | None = None) -> Told:
@@ -82,6 +89,16 @@ def read_response(body: bytes, status: str | None = None) -> Told:
     return told
 
 
+class Searched(NamedTuple):
+    """How often a provider searched for an answer."""
+
+    web: int = 0
+    files: int = 0
+
+
+NOT_SEARCHED = Searched()
+
+
 class Output(msgspec.Struct):
     """What the items of an answer say, put together."""
 
@@ -90,6 +107,13 @@ class Output(msgspec.Struct):
     thinking: list[str] = msgspec.field(default_factory=list)
     calls: list[ToolCall] = msgspec.field(default_factory=list)
     logprobs: list[Any] = msgspec.field(default_factory=list)
+    web_searches: int = 0
+    file_searches: int = 0
+
+    @property
+    def searched(self) -> Searched:
+        """Uses of tools that the provider ran and bills by the piece."""
+        return Searched(self.web_searches, self.file_searches)
 
     @property
     def wrote(self) -> bool:
@@ -98,7 +122,7 @@ class Output(msgspec.Struct):
 
 
 def read_output(items: Sequence[Any]) -> Output:
-    """Read the items. Those of tools that the provider runs say nothing here."""
+    """Read the items. Those of tools that the provider runs say nothing here, and are counted."""
     if len(items) > MOST_ITEMS:
         raise WireError(f"the answer has more than {MOST_ITEMS} items")
     output = Output()
@@ -112,7 +136,19 @@ def read_output(items: Sequence[Any]) -> Output:
             output.thinking += _thoughts(item)
         elif isinstance(kind, str) and kind in CALLS:
             output.calls.append(call_of(item))
+        elif kind in SEARCHES and is_search(item):
+            output.file_searches += kind == "file_search_call"
+            output.web_searches += kind == "web_search_call"
     return output
+
+
+def is_search(item: Mapping[str, Any]) -> bool:
+    """Whether an item of web search was a search: pages that are opened after one cost nothing.
+
+    https://platform.openai.com/docs/guides/tools-web-search#output-and-citations
+    """
+    action = item.get("action")
+    return not isinstance(action, dict) or action.get("type") in (None, "search")
 
 
 def _message(content: Any, output: Output) -> None:
@@ -199,10 +235,11 @@ def without_logprobs(told: bytes, path: Path) -> bytes:
         raise WireError(f"the answer cannot be read: {error}") from None
 
 
-def usage_of(told: Any, *, wrote: bool) -> Usage:
+def usage_of(told: Any, *, wrote: bool, searched: Searched = NOT_SEARCHED) -> Usage:
     """What a provider says was used; source NONE unless its counts make sense.
 
     A prompt of no tokens makes none, nor does an answer of none when something was written.
+    ``searched`` is what its items tell: its counts do not.
     """
     if not isinstance(told, dict):
         return Usage()
@@ -210,13 +247,21 @@ def usage_of(told: Any, *, wrote: bool) -> Usage:
     written = count(told.get("output_tokens"))
     if not read or written is None or (wrote and written == 0):
         return Usage()
-    before, after = told.get("input_tokens_details"), told.get("output_tokens_details")
-    cached = min(detail(before, "cached_tokens"), read)
-    return Usage(
-        input_tokens=read,
-        output_tokens=written,
-        cache_read_tokens=cached,
-        cache_write_tokens=min(detail(before, "cache_write_tokens"), read - cached),
-        reasoning_tokens=min(detail(after, "reasoning_tokens"), written),
-        source=UsageSource.PROVIDER,
+    inside = Inside(told)
+    web = max(searched.web, inside.at("tool_calls_details", "search_web", "invocation"))
+    tally = Tally(
+        read,
+        written,
+        inside,
+        cached=inside.at(_BEFORE, "cached_tokens"),
+        created=inside.at(_BEFORE, "cache_write_tokens"),
+        thought=inside.at(_AFTER, "reasoning_tokens"),
+        images=inside.at(_BEFORE, "image_tokens"),
+        audio=inside.at(_BEFORE, "audio_tokens"),
+        spoken=inside.at(_AFTER, "audio_tokens"),
+        drawn=inside.at(_AFTER, "image_tokens"),
+        searches=web + searched.files,
+        file_searches=searched.files,
     )
+    beyond(tally, count(told.get("total_tokens")))
+    return tally.usage()

@@ -143,12 +143,21 @@ def forward(body: bytes, changes: Changes) -> Encoded:
         edits |= _formatted(found, changes.schema, losses)
     if changes.appended:
         edits["input"] = _longer(found, changes, losses)
-    if "max_output_tokens" in found and found["max_output_tokens"].value == b"0":
-        edits["max_output_tokens"] = None
+    edits |= _limit(found, changes)
     asked = _asking_for_logprobs(found, changes)
     edits |= asked
     _refuse(found, changes.quirks.refuses, edits, losses)
     return Encoded(splice(body, edits, found), tuple(sorted(losses)), logprobs=bool(asked))
+
+
+def _limit(found: Mapping[str, Field], changes: Changes) -> _Edits:
+    """Rung's limit where the caller sets none. One of 0 is none and goes."""
+    told = found["max_output_tokens"].value if "max_output_tokens" in found else b"null"
+    if told not in {b"0", b"null"}:
+        return {}
+    if changes.max_tokens is not None:
+        return {"max_output_tokens": encode_json(max(changes.max_tokens, LEAST_OUTPUT_TOKENS))}
+    return {"max_output_tokens": None} if told == b"0" else {}
 
 
 def _streaming(found: Mapping[str, Field], *, stream: bool) -> _Edits:

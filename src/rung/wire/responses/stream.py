@@ -15,7 +15,7 @@ import msgspec
 
 from rung.core.growth import CallGrowth, Delta
 from rung.core.parts import ToolCall
-from rung.core.types import Answer, Usage
+from rung.core.types import Answer, Usage, UsageSource
 from rung.wire import sse
 from rung.wire.back import Read, UpstreamFaultError
 from rung.wire.errors import WireError
@@ -25,7 +25,9 @@ from rung.wire.responses.answer import (
     CALLS,
     LOGPROBS_AT,
     MOST_ITEMS,
+    SEARCHES,
     Output,
+    Searched,
     Told,
     answer_of,
     call_of,
@@ -58,6 +60,7 @@ class _Begun(msgspec.Struct):
 
 class _Fault(msgspec.Struct):
     error: Any = None
+    usage: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ class _Grown:
     thinking: str = ""
     calls: tuple[CallGrowth, ...] = ()
     real: bool = False
+    usage: Usage | None = None
 
 
 _DECODER = msgspec.json.Decoder(_Event)
@@ -90,6 +94,8 @@ class ResponseReader:
         self._calls: dict[int, ToolCall] = {}
         self._arguments: dict[int, list[str]] = {}
         self._model = ""
+        self._searched = Searched()
+        self._failed: Any = None
         self._told: Told | None = None
         self._output: Output | None = None
         self._ending = b""
@@ -127,6 +133,8 @@ class ResponseReader:
             self._end(told, _ENDS[kind], framed)
             return Read()
         if kind in _FAULTS or (told.error is not None and kind not in _READERS):
+            inside = _read(_FAULT, told.response)
+            self._failed = None if inside is None else inside.usage
             raise UpstreamFaultError(_fault(told))
         reader = _READERS.get(kind)
         grown = _Grown() if reader is None else reader(self, told)
@@ -136,6 +144,7 @@ class ResponseReader:
             calls=grown.calls,
             raw=framed,
             dialect=DIALECT,
+            usage=grown.usage,
         )
         return Read(delta, grown.real)
 
@@ -151,11 +160,13 @@ class ResponseReader:
         )
 
     def usage(self) -> Usage:
-        """The counters, which come with the event that ends a stream."""
-        if self._told is None:
-            return Usage()
+        """The counters, which come with the event that ends a stream, whatever the end."""
         wrote = bool(self._said or self._refused or self._calls)
-        return usage_of(self._told.usage, wrote=wrote)
+        output = self._output or self._came()
+        searched = Searched(*map(max, output.searched, self._searched))
+        if self._told is not None:
+            return usage_of(self._told.usage, wrote=wrote, searched=searched)
+        return usage_of(self._failed, wrote=wrote, searched=searched)
 
     def _came(self) -> Output:
         return Output(
@@ -231,9 +242,18 @@ class ResponseReader:
         if _is_call(item):
             return self._call_whole(index, call_of(item))
         if not isinstance(item, dict) or item.get("type") != "message":
-            return _Grown(real=True)
+            return _Grown(real=True, usage=self._searches(item))
         whole = "".join(read_output([item]).text)
         return self._more_text(index, _rest(self._said.get(index, []), whole))
+
+    def _searches(self, item: Any) -> Usage | None:
+        """How often the provider has searched with this item; the end may never come to tell it."""
+        if not isinstance(item, dict) or item.get("type") not in SEARCHES:
+            return None
+        more = read_output([item]).searched
+        web, files = self._searched = Searched(*map(sum, zip(self._searched, more, strict=True)))
+        estimated = UsageSource.ESTIMATED
+        return Usage(source=estimated, server_tools=web + files, file_searches=files)
 
     def _call_whole(self, index: int, call: ToolCall) -> _Grown:
         before = self._calls.get(index)

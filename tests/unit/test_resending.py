@@ -9,7 +9,7 @@ import pytest
 from rung.core.outcome import Outcome
 from rung.core.plan import Plan
 from rung.core.types import Directions, Request
-from rung.memory import MOST_BROKEN, RESEND_SECONDS, BrokenStreams
+from rung.resending import MOST_BROKEN, RESEND_SECONDS, BrokenStreams
 
 
 class Wall:
