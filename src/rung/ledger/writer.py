@@ -25,7 +25,7 @@ from rung.core.outcome import Outcome
 from rung.ledger import recovery, summing
 from rung.ledger.codec import TABLES, Rows, encode
 from rung.ledger.database import Connection, Database
-from rung.ledger.holds import booked
+from rung.ledger.holds import booked, stand_in_line
 from rung.ledger.summing import QUIET_SECONDS, Backlog, drop
 
 T = TypeVar("T")
@@ -215,6 +215,9 @@ class Writer:
     def _commit(self, jobs: Sequence[_Job], again: Again | None = None) -> list[_Done]:
         connection = self._connected()
         with self._database.transaction(connection):
+            # In whatever order a batch changes rows that other processes change too: none waits
+            # for one that waits for it.
+            stand_in_line(connection)
             done = list(_done(connection, jobs, again))
         self._backlog.grew(sum(isinstance(job.work, Outcome) for job in jobs))
         return done

@@ -39,6 +39,9 @@ CALM_SECONDS = 1.0
 MOST_CALM_SECONDS = 4.0
 """Where nothing is late for longer, the share rises as many times as fast."""
 
+PATIENCE_SECONDS = 0.5
+"""A rush that is over sooner is served, if a little later, as far as it has no more than MANY."""
+
 LONGEST_TICK_SECONDS = 0.25
 """How much of one tick counts: what piled up before must not close the door for long."""
 
@@ -53,8 +56,12 @@ SERIOUS = 0.05
 
 MOST_PATHS = 16
 LANES_LATER = frozenset({b"background", b"batch"})
-FEW = 32
-"""So many requests at once are no rush, however late the loop is: what holds it up is another."""
+FEW = 128
+"""So many requests at once are no rush, however late the loop is: it gets through them in a moment,
+and work that is at hand keeps it busy while others are refused."""
+
+MANY = 512
+"""More at once are let in only while the loop has time: streams that wait for slow models."""
 
 MOST_RUNNING = 4096
 MOST_FILES = 16_384
@@ -93,7 +100,7 @@ class Shedding:
         self._running = 0
         self._ticking = False
         self._told: dict[str, list[list[Message]]] = {}
-        self._calm = 0.0
+        self._calm = self._late = 0.0
         self.chance = 0.0
         self.shed = 0
 
@@ -116,6 +123,8 @@ class Shedding:
             self._running -= 1
 
     def _is_unlucky(self, scope: Scope) -> bool:
+        if self._late and self._running >= MANY:
+            return True
         if not self.chance:
             return False
         if self.chance >= SERIOUS and any(
@@ -162,11 +171,15 @@ class Shedding:
 
     def note(self, seconds: float) -> None:
         """Take into account that a tick took so long."""
+        counted = min(seconds, LONGEST_TICK_SECONDS)
         excess = max(0.0, seconds - TICK_SECONDS) / TARGET_SECONDS - 1.0
-        self._calm = 0.0 if excess > 0 else min(self._calm + seconds, MOST_CALM_SECONDS)
-        speed = GAIN * max(CALM_SECONDS, self._calm) * min(seconds, LONGEST_TICK_SECONDS)
-        let_in = (1.0 - self.chance) * exp(-speed * min(excess, MOST_EXCESS))
+        self._late = self._late + counted if excess > 0 else 0.0
+        self._calm = 0.0 if excess > 0 else min(self._calm + counted, MOST_CALM_SECONDS)
         before = self.chance
+        if not before and self._late < PATIENCE_SECONDS:
+            return
+        step = GAIN * max(CALM_SECONDS, self._calm) * counted * min(excess, MOST_EXCESS)
+        let_in = (1.0 - before) * exp(-step)
         self.chance = 0.0 if let_in >= ALL else 1.0 - max(LEAST_LET_IN, let_in)
         if before < SERIOUS <= self.chance:
             logger.warning("there are more requests than this process can serve: some are refused")
