@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.ready
 LOCKS  := requirements/dev.txt requirements/model.txt requirements/uv.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check fix fuzz soak bench soak lock clean
+.PHONY: help setup demo serve test check fix fuzz bench soak lock clean
 
 help: ## List these commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,9 +42,6 @@ fix: setup ## Format, and mend what can be mended by itself
 
 fuzz: setup ## Feed a million broken inputs to every reader
 	@$(BIN)/python tools/fuzz.py --executions 1000000
-
-soak: setup ## Kill gateways and databases 1,300 times under load: nothing may be lost
-	@$(BIN)/python tools/soak.py --sqlite 1000 --postgres 300
 
 bench: setup ## Measure the gateway against a direct call and a bare proxy
 	@$(BIN)/python benchmarks/gateway.py

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
 from rung.core.engine import Call
 from rung.core.growth import Delta
@@ -183,10 +183,23 @@ class Calls:
             request,
             bounds_of(asked, self.at).worst_cost(tier),
             0.0 if call.hasty else seconds,
-            about(request, tier, self.at, ladder=plan.ladder, kind=call.action.kind.value),
+            self._about(call),
         )
         call.payment = Payment(order.purse, wish, call.standing, self.elapsed)
         return call.payment.events(asked, tier.provider.call, patient=plan.patient)
+
+    def _about(self, call: Progress) -> Mapping[str, Any]:
+        """What is to be known of a call should this process die."""
+        order, plan = self.order, self.order.plan
+        return about(
+            order.request,
+            call.tier,
+            self.at,
+            ladder=plan.ladder,
+            kind=call.action.kind.value,
+            private=plan.private,
+            input_tokens=order.input_tokens,
+        )
 
     def _shown(self, call: Progress, history: History) -> History:
         """The history without the words of local tiers that must not leave with this call."""

@@ -24,16 +24,22 @@ from rung.core.addresses import is_url, with_password
 from rung.core.errors import ConfigError, Problem
 from rung.core.nearest import nearest
 from rung.file_tables import (
+    BreakersTable,
+    BudgetTable,
     CacheTable,
     ConversationsTable,
     FileTable,
     LadderTable,
+    LoopsTable,
     PriceTable,
     PrivateTable,
     ProjectTable,
+    RetentionTable,
     RoutingTable,
     SandboxTable,
     ServerTable,
+    SpendingTable,
+    TelemetryTable,
     TierTable,
 )
 from rung.places import placed
@@ -246,6 +252,12 @@ def _keys_at(where: Sequence[str]) -> list[str]:
         "private": PrivateTable,
         "projects": ProjectTable,
         "cache": CacheTable,
+        "budgets": BudgetTable,
+        "spending": SpendingTable,
+        "loops": LoopsTable,
+        "retention": RetentionTable,
+        "breakers": BreakersTable,
+        "telemetry": TelemetryTable,
     }
     if not where:
         return list(FileTable.model_fields)

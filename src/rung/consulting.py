@@ -85,7 +85,8 @@ class Consulting:
                 f"{tier.name} could cost ${exact(worst)}, and the request's cap leaves "
                 f"${exact(cap)}"
             )
-        told = about(request, tier, at, kind="check")
+        tokens = features(request).input_tokens
+        told = about(request, tier, at, kind="check", input_tokens=tokens)
         wish = Wish(f"{request.id}.check{next(self._numbers)}", request, worst, seconds, told)
         payment = Payment(self.purse(), wish, ask.standing, self.clock)
         return _Call(tier, ask, at, self.clock, self.clock(), payment)

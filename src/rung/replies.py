@@ -139,8 +139,9 @@ def key_of(order: Order) -> bytes | None:
             if check.name != AGREEMENT
         }
     )
-    scope = (asked.project, request.caller, bool(order.plan.private))
-    way = (request.dialect, request.passed_on, order.plan.ladder, asked.tier, asked.ceiling)
+    scope = (asked.project, request.caller, request.key, bool(order.plan.private))
+    tiers = (asked.tier, asked.ceiling, asked.tiers)
+    way = (request.dialect, request.passed_on, order.plan.ladder, tiers)
     digest = blake2b(digest_size=32)
     for each in (repr((scope, way, checks)).encode(), *said):
         digest.update(len(each).to_bytes(8, "big"))

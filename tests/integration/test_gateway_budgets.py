@@ -185,12 +185,11 @@ def test_under_a_cap_an_answer_has_a_limit(gateway, upstreams, given, sent):
     assert upstreams[1].requests[1].json.get("max_tokens") == given.get("max_tokens")
 
 
-@pytest.mark.parametrize(("usd", "sent"), [("0.05", 300), ("0.0421", 300), ("1", 300)])
-def test_a_cap_of_the_request_limits_its_answer_too(gateway, upstreams, usd, sent):
+def test_a_cap_of_the_request_limits_its_answer_too(gateway, upstreams):
     upstreams[1].say(text("hi", usage=USED))
-    headers = [("x-rung-ladder", "paid"), ("x-rung-max-usd", usd)]
+    headers = [("x-rung-ladder", "paid"), ("x-rung-max-usd", "0.05")]
     assert patiently(gateway, request(body=chat(), headers=headers)).status == 200
-    assert upstreams[1].requests[0].json["max_tokens"] == sent
+    assert upstreams[1].requests[0].json["max_tokens"] == 300
 
 
 def test_a_stream_that_its_caller_leaves_is_settled(gateway, upstreams):

@@ -18,7 +18,7 @@ from rung.fittings import READY_MADE
 from rung.server.door import Door
 from rung.wire import chat as chats
 from rung.wire import messages, responses
-from support.gateway import Gateway, Upstream, Wire, ask, chat, parse, request, rung, toml
+from support.gateway import Gateway, Upstream, Wire, ask, chat, let_in, parse, request, rung, toml
 from support.openai_server import OpenAIServer, raw, text, whole
 
 SCHEMA = {"type": "object", "required": ["total"], "additionalProperties": False}
@@ -280,7 +280,7 @@ async def test_a_long_wait_on_a_stream_is_filled_with_heartbeats(tmp_path, front
             closed = Closing(item.request_id, InboxState.ANSWERED, 1.0, GOOD, verified=True)
             await asyncio.to_thread(parts.ledger.close_entry, closed)
 
-    await door({"type": "http", "headers": [], "query_string": b""}, receive, send)
+    await door(let_in(), receive, send)
     await parts.close()
     assert b"".join(heard[1:4]) == front.heartbeat * 3
     told = b"".join(heard[4:]).replace(front.heartbeat, b"")

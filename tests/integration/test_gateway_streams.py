@@ -19,7 +19,7 @@ from rung.wire import chat as wire_chat
 from rung.wire import messages, responses
 from rung.wire.sse import COMMENT as HEARTBEAT
 from rung.wire.sse import Parser
-from support.gateway import Gateway, Upstream, Wire, ask, chat, request, toml
+from support.gateway import Gateway, Upstream, Wire, ask, chat, let_in, request, toml
 from support.openai_server import (
     RESET,
     STALL,
@@ -335,7 +335,7 @@ async def waited_for(tmp_path):
             heard.append(message)
 
         with nullcontext() if bug is None else pytest.raises(type(bug)):
-            await door({"type": "http", "headers": [], "query_string": b""}, receive, send)
+            await door(let_in(), receive, send)
         await parts.close()
         return heard
 

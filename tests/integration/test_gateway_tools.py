@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import openai
 import pytest
-from starlette.routing import Route, Router
+from starlette.routing import Router
 
 from rung import Reply, ScriptedProvider
 from rung.assemble import assemble
@@ -18,6 +18,7 @@ from rung.config import parse as parsed_config
 from rung.core.types import EndedBy, Phase, UsageSource
 from rung.core.verdicts import Status
 from rung.fittings import READY_MADE
+from rung.server.access import Access, Gates
 from rung.server.door import Door
 from rung.wire import chat, messages, responses
 from support import anthropic_server, openai_server
@@ -678,15 +679,10 @@ async def slow_doors(tmp_path):
     config = parsed_config(ladder, tmp_path / "rung.toml", {})
     reply = Reply("Good morning.", seconds=0.12)
     parts = assemble(config, ledger=False, ready={"slow": ScriptedProvider([reply, reply])})
+    gates = Gates(parts.intake.parts.callers)
+    doors = {name: Door(f, parts.intake, heartbeat_seconds=0.02) for name, f in PATHS.items()}
     yield Router(
-        [
-            Route(
-                CALLERS[name].path,
-                Door(front, parts.intake, heartbeat_seconds=0.02),
-                methods=["POST"],
-            )
-            for name, front in PATHS.items()
-        ]
+        [gates.route(CALLERS[name].path, Access.CALL, POST=door) for name, door in doors.items()]
     )
     await parts.close()
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import closing, suppress
+
+import pytest
 
 from support.gateway import Gateway, Reply, chat, fetch, request, rung
 from support.ledger_rows import rows
@@ -128,3 +131,26 @@ async def test_every_call_of_a_busy_gateway_is_booked_at_what_the_provider_count
     assert any(row["escalated"] for row in requests)
     assert {"provider", "estimated", "none"} == {row["source"] for row in attempts}
     assert {row["tier"] for row in attempts} == {"low", "many", "high", "embed"}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("UPDATE attempts SET cost_nanousd = cost_nanousd + 1", "its tokens cost"),
+        ("UPDATE attempts SET output_tokens = output_tokens + 1", "in the ledger only"),
+        ("UPDATE requests SET cost_nanousd = cost_nanousd - 1", "its calls"),
+        ("DELETE FROM attempts", "calls by tier"),
+    ],
+)
+async def test_a_ledger_that_is_off_by_one_is_told_apart(tmp_path, change, said):
+    place = str(tmp_path / "ledger.db")
+    books = Books()
+    with (
+        books.server() as server,
+        Gateway(tmp_path, config(server.base_url, place)) as gateway,
+    ):
+        await fetch(gateway.port, request(body=chat("#1 low=right")))
+        await agreed(books, place)
+    with closing(sqlite3.connect(place, isolation_level=None)) as connection:
+        connection.execute(change)
+    assert any(said in one for one in disagreements(books, place))

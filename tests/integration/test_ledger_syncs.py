@@ -36,7 +36,7 @@ async def main():
 asyncio.run(main())
 """
 CALL = re.compile(
-    r"^\d+ (?P<at>[\d.]+) (?P<resumed><\.\.\. )?(?P<name>fsync|fdatasync)(?P<on>.*?)"
+    r"^\d+ +(?P<at>[\d.]+) (?P<resumed><\.\.\. )?(?P<name>fsync|fdatasync)(?P<on>.*?)"
     r" = 0 <(?P<took>[\d.]+)>$"
 )
 

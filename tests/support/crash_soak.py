@@ -10,7 +10,8 @@ then started anew. After it
 - nothing that the last process had set aside is still open once the next one runs: what was under
   way is booked as unknown,
 - every call that the provider was asked is booked, and none twice,
-- what budgets count is what the calls cost, and they hold nothing back.
+- what budgets count is what the calls cost, and they hold nothing back,
+- `rung ledger check` finds nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from support.gateway import Gateway, Reply, chat, fetch, request
+from support.gateway import Gateway, Reply, chat, fetch, request, rung
 from support.ledger_rows import rows
 from support.postgres import Server
 from support.provider_books import Books, config
@@ -213,6 +214,8 @@ class Soak:
         self._check()
         found = list(self._disagreements())
         self._must(not found, "; ".join(found))
+        checked = await asyncio.to_thread(rung, self.folder, "ledger", "check", seconds=300.0)
+        self._must(checked.returncode == 0, f"rung ledger check: {checked.stdout}{checked.stderr}")
 
     def _disagreements(self) -> Iterator[str]:
         attempts = rows(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -207,3 +209,20 @@ def test_a_connection_that_is_cut_is_made_anew(postgres, postgres_ledger):
         assert len(ledger.recent()) == 1
         ledger.append_now(outcome("req-2"))
         assert len(ledger.recent()) == 2
+
+
+def test_a_missing_driver_is_told_with_what_to_install():
+    script = """
+import sys
+sys.modules["psycopg"] = None
+from rung.core.errors import LedgerError
+from rung.ledger import Ledger
+try:
+    Ledger.open("postgresql://rung@127.0.0.1:1/rung")
+except LedgerError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert 'pip install "rung[postgres]"' in done.stdout

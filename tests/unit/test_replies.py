@@ -332,11 +332,11 @@ def test_everything_that_could_change_the_answer_keeps_requests_apart():
 def test_every_field_of_a_request_has_been_thought_of():
     found = "dialect messages model sampling schema parallel_tool_calls effort body passed_on"
     refused = "tools tool_choice needs extras audit_of"
-    nothing = "id stream stream_usage session conversation resend_of"
-    settled = f"{found} {refused} {nothing} caller directions"
+    nothing = "id stream stream_usage session conversation resend_of loop trace"
+    settled = f"{found} {refused} {nothing} caller key directions"
     assert {field.name for field in fields(Request)} == set(settled.split())
-    found = "ladder tier verify project ceiling private"
-    nothing = "lane deadline_seconds max_cost_nanousd fresh agent"
+    found = "ladder tier verify project ceiling private tiers"
+    nothing = "lane deadline_seconds max_cost_nanousd fresh agent ladders"
     assert {field.name for field in fields(Directions)} == {*found.split(), *nothing.split()}
 
 

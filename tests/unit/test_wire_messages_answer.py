@@ -195,9 +195,7 @@ def test_odd_answers_are_read_or_refused_and_never_anything_else(told: Any, nois
         ),
         (
             USAGE | {"output_tokens_details": {"thinking_tokens": 40}},
-            replace(
-                COUNTED, output_tokens=47, reasoning_tokens=40, source=UsageSource.ESTIMATED
-            ),
+            replace(COUNTED, output_tokens=47, reasoning_tokens=40, source=UsageSource.ESTIMATED),
         ),
         ("none", Usage()),
         ({}, Usage()),

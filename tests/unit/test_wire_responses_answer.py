@@ -158,9 +158,7 @@ def test_a_part_greater_than_its_whole_was_counted_beside_it() -> None:
     inside = {"cached_tokens": 80, "cache_write_tokens": 80}
     told = {"input_tokens": 100, "output_tokens": 5, "input_tokens_details": inside}
     told["output_tokens_details"] = {"reasoning_tokens": 9}
-    assert read(usage=told)[1] == Usage(
-        180, 14, 80, 80, 9, UsageSource.ESTIMATED, server_tools=1
-    )
+    assert read(usage=told)[1] == Usage(180, 14, 80, 80, 9, UsageSource.ESTIMATED, server_tools=1)
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,9 @@ class _Done:
     error: Exception | None = None
 
 
+BROKEN: Final = "The ledger's writer failed unexpectedly; its log has the details."
+
+
 class Again(Enum):
     """Why something is written once more: it failed for certain, or it may have been kept."""
 
@@ -125,7 +128,7 @@ class Writer:
                 raise LedgerError(f"The ledger {name} is closed.")
             if self._queue.qsize() >= MOST_WAITING:
                 raise LedgerError(f"The ledger {name} cannot keep up: the disk is too slow.")
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="rung-ledger", daemon=True)
                 self._thread.start()
             self._queue.put(job)
@@ -133,11 +136,17 @@ class Writer:
     # -------------------------------------------------------------- in the thread
 
     def _run(self) -> None:
-        going = True
-        while going:
-            jobs, going = self._waiting()
-            _settle(jobs, self._write(jobs))
-        self._disconnect()
+        going, jobs = True, list[_Job]()
+        try:
+            while going:
+                jobs, going = self._waiting()
+                _settle(jobs, self._write(jobs))
+        except BaseException:
+            # A bug of ours: whoever waits for this thread must not wait for ever.
+            _settle(jobs, [_Done(error=LedgerError(BROKEN))] * len(jobs))
+            raise
+        finally:
+            self._disconnect()
 
     def _waiting(self) -> tuple[list[_Job], bool]:
         """All jobs that wait, at least one; False with the last."""

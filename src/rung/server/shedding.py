@@ -56,7 +56,7 @@ SERIOUS = 0.05
 
 MOST_PATHS = 16
 LANES_LATER = frozenset({b"background", b"batch"})
-FEW = 128
+FEW = 64
 """So many requests at once are no rush, however late the loop is: it gets through them in a moment,
 and work that is at hand keeps it busy while others are refused."""
 
