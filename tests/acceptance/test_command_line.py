@@ -76,12 +76,12 @@ def server():
         (["ask", "hi", "--max-tokens", "many"], "max-tokens"),
         (["serve", "--port", "99999"], "port"),
         (["bill", "--by", "colour"], "colour"),
-        (["bill", "--since", "yesterdayish"], "ledger"),
+        (["bill", "--since", "yesterdayish"], "yesterdayish"),
         (["config", "frobnicate"], "frobnicate"),
     ],
 )
 def test_wrong_usage_is_named(run, arguments, said):
-    done = run(*arguments, status=5 if said == "ledger" else 2)
+    done = run(*arguments, status=2)
     assert said.lower() in (done.stderr + done.stdout).lower()
 
 
@@ -341,12 +341,20 @@ def test_two_gateways_never_share_a_port(run, tmp_path, server):
         assert f"port {gateway.port} on 127.0.0.1 is in use" in done.stderr
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 def test_without_keys_only_this_machine_is_served(run, configured, server, host):
     configured(toml(server.base_url))
-    assert "no keys" in run("serve", "--host", host).stderr
+    assert "no key is in force" in run("serve", "--host", host).stderr
     configured(toml(server.base_url).replace("port = 0", f'port = 0\nhost = "{host}"'))
-    assert "server.host" in run("serve").stderr
+    assert "no key is in force" in run("serve").stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "said"), [("192.0.2.1", "cannot listen"), ("example.com", "no IP address")]
+)
+def test_nobody_listens_where_this_machine_is_not(run, configured, server, host, said):
+    configured(toml(server.base_url))
+    assert said in run("serve", "--host", host).stderr
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])

@@ -12,7 +12,7 @@ import pytest
 
 from rung.ledger.notices import LOOK_SECONDS
 from support.gateway import Gateway, Upstream, ask, chat, fetch, request, toml
-from support.openai_server import status, text
+from support.openai_server import Pause, status, text
 
 OPEN_SECONDS = 2.0
 BREAKERS = f"open_seconds = {OPEN_SECONDS}"
@@ -95,8 +95,6 @@ def test_what_a_provider_refuses_of_a_request_leaves_it_open_to_others(tmp_path,
 
 
 def test_a_callers_own_short_deadline_says_nothing_of_the_tier(tmp_path, upstream):
-    from support.openai_server import Pause
-
     def slowly(call):
         return [Pause(0.3), *text("late")(call)]
 
@@ -120,8 +118,6 @@ def test_one_call_looks_and_when_it_is_answered_all_are_served_again(tmp_path, u
 
 
 async def test_of_many_that_come_when_it_is_time_one_alone_is_sent(tmp_path, upstream):
-    from support.openai_server import Pause
-
     def slowly_failing(call):
         return [Pause(0.5), *status(500)(call)]
 
@@ -262,3 +258,58 @@ def test_with_the_database_away_each_gateway_goes_by_what_it_finds_itself(
         own_postgres.start()
         assert replies[-1].status == 503
         assert len(upstream.calls) <= 5
+
+
+def test_a_session_that_is_private_at_one_gateway_is_so_at_the_other_at_once(
+    tmp_path, ledger_place, upstream
+):
+    # Refused, it leaves no outcome: only the notice can tell of it.
+    upstream.say(text("from afar"))
+    config = f'ledger = "{ledger_place}"\n' + toml(upstream.base_url, tier="local = false\n")
+    session = [("x-session-id", "one and the same")]
+    plain = request(body=chat(), headers=session)
+    private = request(body=chat(), headers=[*session, ("x-rung-private", "true")])
+    with ExitStack() as stack:
+        gateways = []
+        for name in ("one", "other"):
+            (tmp_path / name).mkdir()
+            gateways.append(stack.enter_context(Gateway(tmp_path / name, config)))
+        one, other = gateways
+        assert ask(other.port, plain).status == 200
+        assert ask(one.port, private).status == 403
+        until(lambda: ask(other.port, plain).status == 403, "the other never hears of it")
+
+
+# ------------------------------------------------------------------ more than a tier can serve
+
+
+async def test_at_five_times_what_a_tier_takes_it_serves_as_much_and_turns_the_rest_away(
+    tmp_path, upstream
+):
+    places, seconds, spell = 4, 0.1, 3.0
+    capacity = places / seconds
+
+    def slowly(call):
+        return [Pause(seconds), *text("yes")(call)]
+
+    async def after(wait: float):
+        await asyncio.sleep(wait)
+        began = time.perf_counter()
+        return await fetch(gateway.port, BODY), time.perf_counter() - began
+
+    upstream.say(slowly)
+    tier = f"slots = {places}\ntimeout_seconds = 2"
+    with Gateway(tmp_path, toml(upstream.base_url, tier=tier, breakers="")) as gateway:
+        for _ in range(3):
+            await asked(gateway, places)
+        count = int(5 * capacity * spell)
+        found = await asyncio.gather(*(after(spell * each / count) for each in range(count)))
+    served = [took for reply, took in found if reply.status == 200]
+    refused = [(reply, took) for reply, took in found if reply.status == 503]
+    assert len(served) + len(refused) >= 0.98 * count
+    # With what still stood in the queue at the end.
+    assert len(served) >= 0.9 * capacity * spell
+    assert max(served) < 2 + seconds
+    assert all("retry-after" in reply.headers for reply, _ in refused)
+    waits = sorted(took for _, took in refused)
+    assert waits[len(waits) // 2] < 0.05

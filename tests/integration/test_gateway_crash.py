@@ -5,7 +5,7 @@ import pytest
 from support.crash_soak import Soak
 from support.postgres import Server, why_not
 
-CYCLES = 8
+CYCLES = 4
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 

@@ -74,6 +74,9 @@ projects = ["ledgers"]
 [projects.quiet]
 private = true
 
+[breakers]
+off = true
+
 [server]
 port = 0
 """

@@ -121,7 +121,7 @@ def world(tmp_path_factory):
             f"[ladders.{name}]\ntiers = {json.dumps(tiers)}\n{more}"
             for name, tiers, more in ladders()
         ]
-        config = "\n".join([*lines, "[server]\nport = 0", ""])
+        config = "\n".join([*lines, "[breakers]\noff = true", "[server]\nport = 0", ""])
         gateway = open_.enter_context(Gateway(tmp_path_factory.mktemp("tools"), config))
         yield World(gateway, uppers)
 

@@ -158,7 +158,7 @@ async def test_a_load_that_does_not_end_is_a_time_out_in_that_phase(http):
 
 
 async def test_nobody_waits_for_a_load_by_a_server_that_never_answers(http, monkeypatch):
-    monkeypatch.setattr(OllamaServer.ask, "__defaults__", (None, 0.1))
+    monkeypatch.setattr(OllamaServer.ask, "__defaults__", (None, 0.1, {}))
     async with SocketServer(silent) as server:
         provider = OllamaProvider(http, base_url=server.url, model="qwen")
         async with asyncio.timeout(5):

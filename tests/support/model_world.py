@@ -229,4 +229,5 @@ def ladder(small: ModelWorld, large: ModelWorld, more: str = "") -> str:
     low = tier.format(name="small", provider="openai_compatible", base=small.base_url)
     high = tier.format(name="large", provider="anthropic", base=large.base_url)
     names = f'[ladders.default]\ntiers = ["small", "large"]\n{more}\n'
-    return f"{low}{free}{high}{free}{names}[server]\nport = 0\n"
+    # Its servers fail on purpose, one test after the other.
+    return f"{low}{free}{high}{free}{names}[breakers]\noff = true\n[server]\nport = 0\n"

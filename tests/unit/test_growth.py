@@ -73,6 +73,8 @@ def test_one_more_verdict_leaves_an_attempt_as_it_is_otherwise() -> None:
         beside=True,
         spared_tokens=4,
         queued_seconds=0.3,
+        reserved_nanousd=5,
+        drained=True,
     )
     plain = Attempt("a", "t", Kind.RETRY, 1.0, 2.0)
     same = {
