@@ -1,11 +1,13 @@
 """All tests, in four lanes side by side: most of them wait for processes and sockets.
 
-Tests that look at what a sandbox leaves behind on the machine share one lane, so that they see no
-other's. The exit status is 0 when all lanes pass; the account of each ends with its summary.
+Each lane has temporary files of its own, and the tests that look at what a sandbox leaves behind on
+the machine share one, so that they see no other's. The exit status is 0 when all lanes pass; the
+account of each ends with its summary.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -19,7 +21,7 @@ BOXED = (
     *("test_sandbox_*.py", "test_unit_test*.py", "test_behaviour_runs.py"),
     *("test_command_gate.py", "test_gateway_commands.py", "test_verify_commands.py"),
 )
-MIDDLE = "test_n"
+MIDDLE = "test_v"
 """Where the unit tests are cut in two, by name."""
 
 INTERRUPTED = 130
@@ -33,6 +35,7 @@ def main() -> int:
         for lane in others:
             account = stack.enter_context(tempfile.TemporaryFile())
             told = {"cwd": ROOT, "stdout": account, "stderr": subprocess.STDOUT}
+            told["env"] = _apart(stack.enter_context(tempfile.TemporaryDirectory(prefix="rung-")))
             process = stack.enter_context(subprocess.Popen((*PYTEST, *lane), **told))  # type: ignore[call-overload]
             running.append((process, account))
         try:
@@ -57,6 +60,12 @@ def lanes() -> Iterator[Sequence[str]]:
     yield [*_named(integration - boxed - gateway), "tests/acceptance"]
     yield _named(units - later)
     yield _named(later | boxed)
+
+
+def _apart(folder: str) -> dict[str, str]:
+    """An environment with temporary files of its own, where all users may make some."""
+    Path(folder).chmod(0o1777)
+    return {**os.environ, "TMPDIR": folder}
 
 
 def _named(paths: set[Path]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -347,6 +347,7 @@ def test_no_news_hold_for_longer_than_the_longest_pause(bench: Bench, seconds: f
     ),
     st.floats(),
 )
+@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_junk_for_news_is_refused_or_harmless(value: dict[str, object], seconds: float) -> None:
     bench = Bench()
     try:

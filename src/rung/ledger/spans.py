@@ -199,4 +199,10 @@ def _between(of: ColumnElement[Any], low: float, high: float) -> list[Condition]
 
 def _whole(towards: Any, unix: float, unit: int) -> float:
     """A time at a whole hour or day."""
-    return unix if unix in {inf, -inf} else float(towards(unix / unit) * unit)
+    if unix in {inf, -inf}:
+        return unix
+    whole = float(towards(unix / unit) * unit)
+    # The quotient of a time that is nearly a whole one is rounded before it is taken up or down.
+    if towards is ceil:
+        return whole + unit if whole < unix else whole
+    return whole - unit if whole > unix else whole
