@@ -110,7 +110,7 @@ class Soak:
         gateway = await asyncio.to_thread(self._gateway.start)
         await self._resolved()
         await self._load(gateway, self._chance.choice(ENOUGH))
-        if self.server is not None and self._chance.randrange(DATABASE_EVERY) == 0:
+        if self.server is not None and self.tally.cycles % DATABASE_EVERY == 1:
             await self._database_dies(gateway)
         loading = asyncio.ensure_future(self._load(gateway, 10_000))
         await asyncio.sleep(self._chance.random() * 0.1)
