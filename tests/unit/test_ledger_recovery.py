@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sqlite3
+import threading
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -201,6 +202,34 @@ def test_it_is_for_its_owner_alone(tmp_path):
     (file,) = (tmp_path / "spool").iterdir()
     assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     spool.close()
+
+
+def test_a_file_that_was_removed_before_it_was_locked_is_made_again(ledger, tmp_path, monkeypatch):
+    path, locked = tmp_path / "spool" / "me.jsonl", []
+
+    def lock_late(file, how):
+        locked.append(file)
+        if len(locked) == 1:
+            path.unlink()
+
+    with monkeypatch.context() as patched:
+        patched.setattr("rung.ledger.spool.fcntl.flock", lock_late)
+        spool = Spool(tmp_path / "spool", "me")
+        spool.keep(outcome())
+    assert len(locked) == 2
+    assert given(ledger, spool) == 1
+
+
+def test_a_ledger_that_does_not_answer_ends_no_process_by_an_unknown_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(upkeep, "PATIENCE_SECONDS", 0.01)
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        keeping = upkeep.Upkeep(ledger, ME)
+        held = threading.Event()
+        ledger.enqueue(lambda _: held.wait(10))
+        with pytest.raises(LedgerError, match="did not answer"):
+            keeping.begin()
+        keeping.close()
+        held.set()
 
 
 def test_what_a_dead_process_kept_is_taken_up_and_what_a_living_one_keeps_is_not(ledger, tmp_path):

@@ -73,11 +73,7 @@ class Spool:
 
     def _write(self, line: bytes) -> None:
         if self._file is None:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            flags = os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
-            self._file = os.fdopen(os.open(self._path, flags, 0o600), "ab", buffering=0)
-            # Nobody else takes up what a living process writes to.
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._file = self._opened()
         end = self._file.seek(0, os.SEEK_END)
         try:
             written = self._file.write(line)
@@ -90,6 +86,24 @@ class Spool:
             # The disk was full in the middle; what is cut off there is no outcome.
             self._file.truncate(end)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _opened(self) -> IO[bytes]:
+        """This process's file, locked: nobody else takes up what a living process writes to.
+
+        Somebody who looked for what the dead left may have removed it before it was locked.
+        """
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        flags = os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
+        while True:
+            file = os.fdopen(os.open(self._path, flags, 0o600), "ab", buffering=0)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                if os.fstat(file.fileno()).st_nlink:
+                    return file
+            except OSError:
+                file.close()
+                raise
+            file.close()
 
     # -------------------------------------------------------------- giving back
 

@@ -133,4 +133,8 @@ class Upkeep:
         self._done(partial(once.forget, now_unix=time.time()))
 
     def _done(self, job: Callable[[Connection], T]) -> T:
-        return self._ledger.enqueue(job).result(PATIENCE_SECONDS)
+        try:
+            return self._ledger.enqueue(job).result(PATIENCE_SECONDS)
+        except TimeoutError:
+            said = f"The ledger {self._ledger.place} did not answer for {PATIENCE_SECONDS:g} s."
+            raise LedgerError(said, fix="look at its server or disk", passing=True) from None
