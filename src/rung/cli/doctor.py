@@ -123,7 +123,7 @@ def _writable(path: Path) -> bool:
 def _show(report: dict[str, Any]) -> None:
     to = console()
     for problem in report.get("problems", ()):
-        to.print(f"[red]✗[/] {one_line(problem['place'])}: {one_line(problem['message'], 300)}")
+        to.print(f"[red]✗[/] {one_line(problem['place'], 300)}: {one_line(problem['message'], 300)}")
         if problem["fix"]:
             to.print(f"    fix: {one_line(problem['fix'], 300)}")
     if "problems" in report:
