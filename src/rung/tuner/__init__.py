@@ -1,0 +1,1 @@
+"""From outcomes to a ladder with a guarantee: replay, search, certificates, reports."""
