@@ -35,7 +35,8 @@ class Errors:
 
     Rates are 0..1. ``highest`` are upper confidence bounds where the rates were measured, else the
     rates themselves; ``labels`` is how many labelled answers they were measured on, 0 where they
-    were told.
+    were told. ``doubt`` is the chance that either bound is too low, which a certificate has to take
+    off its confidence.
     """
 
     false_accept: float = 0.0
@@ -43,6 +44,7 @@ class Errors:
     highest_accept: float | None = None
     highest_reject: float | None = None
     labels: int = 0
+    doubt: float = 0.0
 
     @property
     def any(self) -> bool:
@@ -87,15 +89,25 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A share (0..1) of all requests, drawn by a hash of each, and the ladder that they go by."""
+
+    share: float
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
 class Tuned:
-    """A policy as data: one ladder for all, others for some categories.
+    """A policy as data: one ladder for all, others for some categories, one for a share of all.
 
     The ladders are the engine's own `core.plan.Policy`; a rung's ``tier`` is the model's name in
     the outcomes. ``ladder`` of each is "" for all and the category's name for that category.
+    ``part``: these requests go by its ladder, whatever their category; all others by the rest.
     """
 
     whole: Policy
     by_category: Mapping[str, Policy] = field(default_factory=dict)
+    part: Part | None = None
 
     def of(self, category: str) -> Policy:
         """The ladder of a request of this category."""

@@ -1,0 +1,234 @@
+"""A choice as a recommendation: its figures on the data, its bounds, the words for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+import numpy as np
+
+from rung.core.money import NANOUSD
+from rung.core.plan import Policy, Rung
+from rung.tuner import intervals
+from rung.tuner.aims import (
+    Aim,
+    Alternative,
+    Baseline,
+    Basis,
+    Certificate,
+    Estimate,
+    Mode,
+    Part,
+    Recommendation,
+    Tuned,
+)
+from rung.tuner.choice import Choice, Columns, Run, carried_out, run
+from rung.tuner.outcomes import Floats
+from rung.tuner.paired import NORMAL
+from rung.tuner.prepared import Prepared
+
+ALIKE = "The queries are drawn independently from what will be asked, and that does not change."
+SOUND_CHECK = "The check passes nothing wrong."
+ASSUMED = {
+    Basis.REFERENCE_KEPT: (
+        "The reference is asked wherever all others failed: what it would pass is passed.",
+        SOUND_CHECK,
+        "No cap, no deadline keeps it from being asked; failed drafts do not change its answers.",
+    ),
+    Basis.TESTED: (
+        ALIKE,
+        SOUND_CHECK,
+        "The test is exact, its correction for all that was tried is so for many queries only.",
+    ),
+    Basis.PROOF: (
+        ALIKE,
+        SOUND_CHECK,
+        "Nothing else: other queries chose what was tested, and the tests hold for any number.",
+    ),
+    Basis.NOTHING: ("No guarantee: the target may be missed.",),
+}
+FEW = 100
+"""Queries below which intervals are wide, and a word is due."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """All that a recommendation is made of."""
+
+    made: Prepared
+    aim: Aim
+    choice: Choice
+    began: float
+
+    def recommendation(self) -> Recommendation:
+        """The whole of it."""
+        chosen = carried_out(self.made.outcomes, self.choice)
+        alone = self._alone()
+        quality = self._quality(chosen.right)
+        named = self.choice.basis is not Basis.NOTHING or self.aim.mode is Mode.NONE
+        return Recommendation(
+            aim=self.aim,
+            tuned=self._tuned() if named or self.made.reference is not None else None,
+            certificate=self._certificate(),
+            target=self._target(),
+            quality=quality,
+            quality_lower=self._lower(chosen.right),
+            cost_usd=self._cost(chosen.cost),
+            cost_upper=self._upper(chosen.cost),
+            saved=None if alone is None else self._saved(chosen.cost, alone.cost),
+            baseline=None if alone is None else self._baseline(alone),
+            alternatives=self._alternatives(),
+            n=len(self.made.outcomes),
+            needed=self.choice.needed,
+            advice=tuple(self._advice()),
+            warnings=(*self.made.warnings, *self._warnings()),
+            seconds=perf_counter() - self.began,
+        )
+
+    # -------------------------------------------------------------- figures
+
+    @property
+    def _weight(self) -> Floats:
+        weight = self.made.outcomes.weight
+        return np.ones(len(self.made.outcomes)) if weight is None else weight
+
+    def _alone(self) -> Run | None:
+        reference = self.made.reference
+        return None if reference is None else run(self.made.outcomes, (reference,))
+
+    def _quality(self, right: Floats) -> Estimate:
+        found = intervals.share(right, self._weight)
+        assert found is not None
+        return found
+
+    def _cost(self, cost: Floats) -> Estimate:
+        sums = intervals.resampled(np.stack([cost, np.ones_like(cost)], 1), self._weight, 0)
+        mean = float(np.average(cost, weights=self._weight))
+        found = intervals.ratios(sums[:, 0], sums[:, 1], mean)
+        assert found is not None
+        return Estimate(found.value / NANOUSD, found.low / NANOUSD, found.high / NANOUSD)
+
+    def _saved(self, cost: Floats, alone: Floats) -> Estimate | None:
+        mean = float(np.average(alone, weights=self._weight))
+        if mean <= 0:
+            return None
+        sums = intervals.resampled(np.stack([alone - cost, alone], 1), self._weight, 0)
+        value = 1 - float(np.average(cost, weights=self._weight)) / mean
+        return intervals.ratios(sums[:, 0], sums[:, 1], value)
+
+    def _lower(self, right: Floats) -> float:
+        """Below the estimate by as much as the best of all that was tried may owe to chance."""
+        n = intervals.effective(self._weight)
+        z = max(self.choice.bar, NORMAL.inv_cdf(self.aim.confidence))
+        mean = float(np.average(right, weights=self._weight))
+        # Two queries more of each kind keep it honest near 0 and 1 (A. Agresti, B. Coull, 1998).
+        near = (mean * n + z * z / 2) / (n + z * z)
+        return max(0.0, near - z * float(np.sqrt(near * (1 - near) / (n + z * z))))
+
+    def _upper(self, cost: Floats) -> float:
+        """Above the estimate by as much as the cheapest of many may owe to chance."""
+        n = intervals.effective(self._weight)
+        mean = float(np.average(cost, weights=self._weight))
+        spread = float(np.sqrt(np.average((cost - mean) ** 2, weights=self._weight)))
+        z = NORMAL.inv_cdf(1 - (1 - self.aim.confidence) / 2)
+        # Costs lean to the right: t's tails stand in for the dearest that were not drawn.
+        wide = z * (1 + (z * z + 1) / (4 * max(n, 2)))
+        skew = float(np.average((cost - mean) ** 3, weights=self._weight)) / max(spread**3, 1e-300)
+        lean = max(0.0, skew) * (2 * z * z + 1) / (6 * np.sqrt(max(n, 1)))
+        return float(mean + (wide + lean) * spread / np.sqrt(max(n, 1))) / NANOUSD
+
+    def _target(self) -> float | None:
+        if self.aim.quality is not None:
+            return self.aim.quality
+        alone = self._alone()
+        if alone is None:
+            return None
+        return float(np.average(alone.right, weights=self._weight)) - self.aim.max_loss
+
+    def _baseline(self, alone: Run) -> Baseline:
+        assert self.aim.baseline is not None
+        return Baseline(self.aim.baseline, self._quality(alone.right), self._cost(alone.cost))
+
+    # -------------------------------------------------------------- policies
+
+    def _tuned(self) -> Tuned:
+        choice = self.choice
+        failed = choice.basis is Basis.NOTHING and self.aim.mode is not Mode.NONE
+        if failed and self.made.reference is not None:
+            return Tuned(self._policy((self.made.reference,)))
+        if choice.share >= 1:
+            own = {
+                name: replace(self._policy(ladder), ladder=name)
+                for name, ladder in choice.by_category.items()
+            }
+            return Tuned(self._policy(choice.ladder), own)
+        return Tuned(
+            self._policy(choice.rest), part=Part(choice.share, self._policy(choice.ladder))
+        )
+
+    def _policy(self, ladder: Columns) -> Policy:
+        """The ladder; where a model is asked once and twice, the tier that asks it twice."""
+        rungs: dict[str, Rung] = {}
+        for column in ladder:
+            rung = self.made.rungs[column]
+            if rung.tier not in rungs or rungs[rung.tier].samples < rung.samples:
+                rungs[rung.tier] = rung
+        return Policy("", tuple(rungs.values()), on_exhausted=self.choice.on_exhausted)
+
+    def _alternatives(self) -> tuple[Alternative, ...]:
+        chosen = () if self.choice.share < 1 else self.choice.ladder
+        found = []
+        for other in self.choice.others:
+            made = run(self.made.outcomes, other.ladder)
+            same = other.ladder == chosen
+            found.append(
+                Alternative(
+                    Tuned(self._policy(other.ladder)),
+                    self._quality(made.right),
+                    self._cost(made.cost),
+                    other.certified or (same and self.choice.basis is not Basis.NOTHING),
+                    "" if same else other.why_not,
+                )
+            )
+        return tuple(found)
+
+    # -------------------------------------------------------------- words
+
+    def _certificate(self) -> Certificate:
+        choice = self.choice
+        return Certificate(
+            choice.basis,
+            self.aim.confidence,
+            ASSUMED[choice.basis],
+            choice.p_value,
+            choice.level,
+        )
+
+    def _advice(self) -> list[str]:
+        choice, found = self.choice, []
+        models = [rung.tier for rung in self._policy(choice.ladder).rungs]
+        if models == [self.aim.baseline] and choice.share >= 1:
+            found.append(f"Use one model: no ladder is cheaper than {self.aim.baseline} alone.")
+        if choice.share < 1:
+            found.append(
+                f"{choice.share:.0%} of the requests may stop at {' -> '.join(models)}: what the"
+                " rest gains over the reference pays for what they lose."
+            )
+        if choice.hope and choice.needed is not None:
+            hoped = run(self.made.outcomes, choice.hope)
+            cost = float(np.average(hoped.cost, weights=self._weight)) / NANOUSD
+            names = " -> ".join(rung.tier for rung in self._policy(choice.hope).rungs)
+            found.append(
+                f"About {choice.needed:,} queries would certify {names} at ${cost:.3g} a request,"
+                " if they went on like these."
+            )
+        return found
+
+    def _warnings(self) -> list[str]:
+        n, found = len(self.made.outcomes), []
+        if n < FEW:
+            found.append(f"{n} queries are few: intervals are wide, and little can be certified.")
+        if not self.made.even:
+            effective = intervals.effective(self._weight)
+            found.append(f"By their weights these {n:,} queries tell as much as {effective:,.0f}.")
+        return found
