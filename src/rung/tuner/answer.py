@@ -22,7 +22,7 @@ from rung.tuner.aims import (
     Recommendation,
     Tuned,
 )
-from rung.tuner.choice import Choice, Columns, Run, carried_out, run
+from rung.tuner.choice import Choice, Columns, Run, Runner, carried_out, run
 from rung.tuner.outcomes import Floats
 from rung.tuner.paired import NORMAL
 from rung.tuner.prepared import Prepared
@@ -59,10 +59,12 @@ class Answer:
     aim: Aim
     choice: Choice
     began: float
+    runner: Runner = run
+    check: str = SOUND_CHECK
 
     def recommendation(self) -> Recommendation:
         """The whole of it."""
-        chosen = carried_out(self.made.outcomes, self.choice)
+        chosen = carried_out(self.made.outcomes, self.choice, self.runner)
         alone = self._alone()
         quality = self._quality(chosen.right)
         named = self.choice.basis is not Basis.NOTHING or self.aim.mode is Mode.NONE
@@ -94,7 +96,7 @@ class Answer:
 
     def _alone(self) -> Run | None:
         reference = self.made.reference
-        return None if reference is None else run(self.made.outcomes, (reference,))
+        return None if reference is None else self.runner(self.made.outcomes, (reference,))
 
     def _quality(self, right: Floats) -> Estimate:
         found = intervals.share(right, self._weight)
@@ -179,7 +181,7 @@ class Answer:
         chosen = () if self.choice.share < 1 else self.choice.ladder
         found = []
         for other in self.choice.others:
-            made = run(self.made.outcomes, other.ladder)
+            made = self.runner(self.made.outcomes, other.ladder)
             same = other.ladder == chosen
             found.append(
                 Alternative(
@@ -199,13 +201,13 @@ class Answer:
         return Certificate(
             choice.basis,
             self.aim.confidence,
-            ASSUMED[choice.basis],
+            tuple(self.check if said == SOUND_CHECK else said for said in ASSUMED[choice.basis]),
             choice.p_value,
             choice.level,
         )
 
     def _advice(self) -> list[str]:
-        choice, found = self.choice, []
+        choice, found = self.choice, [*self.choice.words]
         models = [rung.tier for rung in self._policy(choice.ladder).rungs]
         if models == [self.aim.baseline] and choice.share >= 1:
             found.append(f"Use one model: no ladder is cheaper than {self.aim.baseline} alone.")
@@ -215,7 +217,7 @@ class Answer:
                 " rest gains over the reference pays for what they lose."
             )
         if choice.hope and choice.needed is not None:
-            hoped = run(self.made.outcomes, choice.hope)
+            hoped = self.runner(self.made.outcomes, choice.hope)
             cost = float(np.average(hoped.cost, weights=self._weight)) / NANOUSD
             names = " -> ".join(rung.tier for rung in self._policy(choice.hope).rungs)
             found.append(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,7 +31,7 @@ class Choice:
     ``p_value`` and ``level``: of the test, ``None`` where nothing was tested. ``needed``: about how
     many queries would certify ``hope``, a cheaper ladder that looks good enough, if they went on
     like that; ``None`` without such a one. ``by_category``: these go by ladders of their own,
-    and ``share`` is 1 then.
+    and ``share`` is 1 then. ``words``: what else there is to say.
     """
 
     ladder: Columns
@@ -46,6 +46,7 @@ class Choice:
     others: tuple[Other, ...] = ()
     by_category: Mapping[str, Columns] = field(default_factory=dict)
     on_exhausted: OnExhausted = OnExhausted.INBOX
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,14 +77,18 @@ def run(outcomes: Outcomes, ladder: Columns) -> Run:
     return Run(1 - open_, cost, seconds)
 
 
-def carried_out(outcomes: Outcomes, choice: Choice) -> Run:
+Runner = Callable[[Outcomes, Columns], Run]
+"""What a ladder comes to: `run`, or with a check that errs."""
+
+
+def carried_out(outcomes: Outcomes, choice: Choice, runner: Runner = run) -> Run:
     """All queries by what was chosen for them; a share of all is a share of each."""
-    made = run(outcomes, choice.ladder)
+    made = runner(outcomes, choice.ladder)
     if choice.share < 1:
-        return made.times(choice.share) + run(outcomes, choice.rest).times(1 - choice.share)
+        return made.times(choice.share) + runner(outcomes, choice.rest).times(1 - choice.share)
     for name, ladder in choice.by_category.items():
         rows = outcomes.category == outcomes.categories.index(name)
-        own = run(outcomes, ladder)
+        own = runner(outcomes, ladder)
         made = Run(
             np.where(rows, own.right, made.right),
             np.where(rows, own.cost, made.cost),

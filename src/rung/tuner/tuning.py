@@ -9,6 +9,7 @@ from rung.tuner.aims import Aim, Basis, Recommendation
 from rung.tuner.answer import Answer
 from rung.tuner.categories import by_category
 from rung.tuner.choice import Choice, carried_out
+from rung.tuner.erring import assumed, choose_erring, is_plain, runner
 from rung.tuner.outcomes import Outcomes
 from rung.tuner.prepared import Prepared, prepared
 from rung.tuner.sound import choose
@@ -26,6 +27,10 @@ def tune(
     began = perf_counter()
     made = prepared(outcomes, aim)
     tell(f"trying ladders of {len(made.outcomes.models)} models on {len(made.outcomes):,} queries")
+    if not is_plain(made, aim):
+        check = assumed(made.outcomes, aim.errors)
+        erring = runner(aim.errors)
+        return Answer(made, aim, choose_erring(made, aim), began, erring, check).recommendation()
     return Answer(made, aim, _choice(made, aim), began).recommendation()
 
 
