@@ -117,60 +117,41 @@ def affordable(outcomes: Outcomes, most_tiers: int, kept: int | None) -> Ints:
 
 @dataclass(frozen=True, eq=False)
 class _Layer:
-    """All sets of one size, each in its cheapest order, in the order of `_rank`.
-
-    ``next_cost`` and ``next_seconds`` (H x M): what a model adds that is called where all of these
-    have failed.
-    """
+    """All sets of one size, each in its cheapest order, in the order of `_rank`."""
 
     order: Ints
     missed: Floats
     cost: Floats
     seconds: Floats
-    next_cost: Floats
-    next_seconds: Floats
 
     @staticmethod
     def empty(found: Patterns) -> _Layer:
         """The one set of no models: it fails on all."""
-        return _layer_of(
-            found, np.zeros((1, 0), int), np.ones((found.count.size, 1)), np.zeros(1), np.zeros(1)
-        )
-
-
-def _layer_of(
-    found: Patterns, order: Ints, missed: Floats, cost: Floats, seconds: Floats
-) -> _Layer:
-    reached = missed.T.astype(float)
-    return _Layer(
-        order,
-        missed.astype(np.float32),
-        cost,
-        seconds,
-        reached @ found.spent / found.n,
-        reached @ found.seconds / found.n,
-    )
+        none = np.zeros(1)
+        return _Layer(np.zeros((1, 0), int), np.ones((found.count.size, 1), np.float32), none, none)
 
 
 def _layer(found: Patterns, below: _Layer, sets: Ints) -> _Layer:
     """Sets with one more model: the best order ends with one, after the best of the others."""
     sets = sets[np.argsort(_rank(sets), kind="stable")]
     size = sets.shape[1]
+    reached = below.missed.T.astype(float)
+    # What a model adds that is called where all of the others have failed.
+    next_cost, next_seconds = (reached @ sums / found.n for sums in (found.spent, found.seconds))
     smaller = [_rank(np.delete(sets, last, axis=1)) for last in range(size)]
     costs = np.stack(
-        [below.cost[smaller[last]] + below.next_cost[smaller[last], sets[:, last]]
+        [below.cost[smaller[last]] + next_cost[smaller[last], sets[:, last]]
          for last in range(size)]
     )  # fmt: skip
     best = costs.argmin(axis=0)
     rows = np.arange(len(sets))
     before = np.stack(smaller)[best, rows]
     final = sets[rows, best]
-    return _layer_of(
-        found,
+    return _Layer(
         np.column_stack([below.order[before], final]),
         below.missed[:, before] * found.failed[:, final],
         costs[best, rows],
-        below.seconds[before] + below.next_seconds[before, final],
+        below.seconds[before] + next_seconds[before, final],
     )
 
 

@@ -11,11 +11,10 @@ from rung.tuner.outcomes import Floats, Ints
 
 def pareto(cost: Floats, quality: Floats) -> list[int]:
     """The places that nothing else beats on both, dearest first."""
-    found: list[int] = []
-    for place in np.lexsort((-quality, cost)):
-        if not found or quality[place] > quality[found[-1]]:
-            found.append(int(place))
-    return found[::-1]
+    order = np.lexsort((-quality, cost))
+    best = np.maximum.accumulate(quality[order])
+    better = np.append(True, best[1:] > best[:-1]) if order.size else np.zeros(0, bool)
+    return [int(place) for place in order[better][::-1]]
 
 
 def edge(cost: Floats, quality: Floats, start: int) -> list[int]:
