@@ -1,19 +1,10 @@
-"""Files of outcomes: who answered what, was it right, what did it cost. One JSON line each.
-
-A line has `query_id`, `model` and `correct` (0..1), on one line of each query `prompt`; `cost_usd`
-may be null. The whole format is in docs/routing.md.
-"""
+"""Recorded outcomes as evidence on the tiers of a ladder, for `rung route train`."""
 
 from __future__ import annotations
 
-import gzip
-import json
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
 from pathlib import Path
-from typing import Any, BinaryIO
 
 from rung.core.choosing import Goal
 from rung.core.errors import RequestError
@@ -22,13 +13,10 @@ from rung.core.parts import Message, Role, Text
 from rung.core.tasks import task
 from rung.core.traits import traits
 from rung.core.types import Request
+from rung.outcome_rows import open_rows
 from rung.training import Observed, Source
 
-LONGEST_FILE = 512 * 1024 * 1024
-"""Bytes that are read, unpacked: a file that claims to hold more is refused."""
-
 NANO = 1e9
-FORMAT = '{"query_id": "q1", "model": "cheap", "correct": 1, "cost_usd": 0.001, "prompt": "..."}'
 
 
 @dataclass(slots=True)
@@ -41,13 +29,24 @@ class Query:
 
 
 def read(file: Path) -> dict[str, Query]:
-    """The queries of a file, which may be gzipped. Raises RequestError with the line at fault."""
+    """The queries of a file of outcomes. Raises RequestError with the line at fault.
+
+    Of a model that was drawn from several times, the first draw counts.
+    """
     found: dict[str, Query] = {}
-    for number, line in enumerate(_lines(file), 1):
-        if line.strip():
-            _add(found, line, f"{file.name}, line {number}")
-    if not found:
-        raise RequestError(f"{file} holds no outcomes.", fix=FORMAT)
+    with open_rows(file) as rows:
+        for number, row in rows.each:
+            one = found.setdefault(str(row.query_id), Query())
+            one.prompt = one.prompt or row.prompt or ""
+            if row.sample or row.correct is None:
+                continue
+            if row.model in one.passed:
+                said = f"{rows.place(number)} repeats {row.query_id!r} of {row.model!r}."
+                raise RequestError(said, fix="one row a query and model")
+            one.passed[row.model] = float(row.correct)
+            one.costs[row.model] = None if row.cost_usd is None else NANO * row.cost_usd
+        if not any(one.passed for one in found.values()):
+            raise rows.none()
     return found
 
 
@@ -118,64 +117,6 @@ def _cost(one: Query, model: str) -> float:
             fix="give it on every line of the models to compare, or on none",
         )
     return cost
-
-
-# ------------------------------------------------------------------ reading
-
-
-def _lines(file: Path) -> Iterator[bytes]:
-    try:
-        with file.open("rb") as opened:
-            packed = opened.read(2) == b"\x1f\x8b"
-            opened.seek(0)
-            if packed:
-                with gzip.GzipFile(fileobj=opened) as unpacked:
-                    yield from _bounded(unpacked, file)
-            else:
-                yield from _bounded(opened, file)
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise RequestError(f"{file} is a damaged gzip file.", fix="fetch it again") from None
-    except OSError as error:
-        raise RequestError(f"{file}: {error.strerror or error}.") from None
-
-
-def _bounded(opened: BinaryIO | gzip.GzipFile, file: Path) -> Iterator[bytes]:
-    left = LONGEST_FILE
-    while line := opened.readline(left + 1):
-        left -= len(line)
-        if left < 0:
-            raise RequestError(f"{file} is longer than {LONGEST_FILE} bytes.", fix="split it")
-        yield line
-
-
-def _add(found: dict[str, Query], line: bytes, place: str) -> None:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise RequestError(f"{place} is not JSON: {error}.", fix=FORMAT) from None
-    if not isinstance(row, dict):
-        raise RequestError(f"{place} is no JSON object.", fix=FORMAT)
-    names = [row.get("query_id"), row.get("model")]
-    if not all(isinstance(name, str) and name for name in names):
-        raise RequestError(f"{place} needs `query_id` and `model`, as text.", fix=FORMAT)
-    one = found.setdefault(row["query_id"], Query())
-    if row["model"] in one.passed:
-        raise RequestError(f"{place} repeats {row['query_id']!r} of {row['model']!r}.")
-    one.passed[row["model"]] = _number(row, "correct", place, 1.0)
-    priced = row.get("cost_usd") is not None
-    one.costs[row["model"]] = NANO * _number(row, "cost_usd", place, 1e6) if priced else None
-    prompt = row.get("prompt")
-    if isinstance(prompt, str) and prompt:
-        one.prompt = prompt
-
-
-def _number(row: Mapping[str, Any], name: str, place: str, most: float) -> float:
-    value = row.get(name)
-    if isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, int | float) or not isfinite(value) or not 0 <= value <= most:
-        raise RequestError(f"{place}: `{name}` must be a number from 0 to {most:g}.", fix=FORMAT)
-    return float(value)
 
 
 def named(

@@ -61,6 +61,7 @@ TOOLS = (Tool("search"), Tool("search", namespace="files"), Tool("\ud800"))
 SECONDS = st.floats(0, 20, allow_subnormal=False)
 COSTS = st.integers(0, 10**12)
 FEW = st.integers(0, 2)
+SHARES = st.sampled_from((1.0, 1.0, 0.6, 0.0))
 
 
 @st.composite
@@ -81,6 +82,9 @@ def plans(draw) -> Plan:
                 repairs=draw(st.integers(0, 1)),
                 samples=samples,
                 vote=draw(VOTES),
+                min_confidence=draw(st.none() | st.floats(0, 1)),
+                most_spent_nanousd=draw(st.none() | COSTS),
+                reach=draw(SHARES),
             )
         )
     return Plan(
@@ -93,7 +97,7 @@ def plans(draw) -> Plan:
         on_exhausted=draw(st.sampled_from(OnExhausted)),
         min_confidence=draw(st.floats(0, 1)),
         seed=draw(st.integers(0, 2**63)),
-        excluded=(Excluded("huge", draw(WORDS)),) if draw(st.booleans()) else (),
+        excluded=(Excluded("huge", draw(WORDS), draw(SHARES)),) if draw(st.booleans()) else (),
     )
 
 

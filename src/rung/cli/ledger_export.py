@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json as jsons
-import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
@@ -20,8 +18,9 @@ from rung.cli.settings import ConfigPath, Json, load, open_ledger
 from rung.core.errors import RequestError
 from rung.ledger import exporting
 from rung.ledger.calls import Span
-from rung.ledger.export_formats import LINES, Format, Row, write_parquet
+from rung.ledger.export_formats import LINES, Format, Row, json_lines, write_parquet
 from rung.ledger.exporting import Exported, Shape
+from rung.whole_files import whole
 
 LONGEST_SHOWN = 20_000
 
@@ -124,27 +123,13 @@ def _stream(pieces: Iterable[bytes], to: BinaryIO | Any) -> None:
 
 
 def _to_file(shape: Shape, rows: Iterable[Row], written: Format, out: Path) -> None:
-    """Write beside it, for its owner alone, and put it in place once it is whole."""
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    scratch = part.with_suffix(".rows")
-    try:
-        for each in (part, scratch):
-            os.close(os.open(each, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600))
+    with whole(out) as part:
         if written is Format.PARQUET:
-            write_parquet(shape, rows, part, scratch)
-        else:
-            pieces = LINES[written](shape, rows)
-            with gzip.open(part, "wb") if out.suffix == ".gz" else part.open("wb") as stream:
-                _stream(pieces, stream)
-        part.chmod(0o600)
-        part.replace(out)
-    except OSError as error:
-        fix = "name another file, or make room"
-        raise RequestError(f"{out} cannot be written: {error}", param="out", fix=fix) from None
-    finally:
-        for each in (part, scratch):
-            with suppress(OSError):
-                each.unlink()
+            write_parquet(shape.columns, json_lines(shape, rows), part)
+            return
+        pieces = LINES[written](shape, rows)
+        with gzip.open(part, "wb") if out.suffix == ".gz" else part.open("wb") as stream:
+            _stream(pieces, stream)
 
 
 def body(id: str = "last", /, *, path: ConfigPath = None, json: Json = False) -> None:  # noqa: A002 the word people type

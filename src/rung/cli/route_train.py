@@ -57,7 +57,7 @@ def train(  # noqa: PLR0913 a command's options
     Args:
         ladder: Which one; the default ladder otherwise.
         since: Requests since then: 30d, 24h, or a date such as 2026-11-01.
-        outcomes: Learn from a file of outcomes (JSON lines, .gz allowed) instead of the ledger.
+        outcomes: Learn from a file of outcomes (JSON lines, CSV or Parquet) and not the ledger.
         models: The file's models in the ladder's order, where they are called otherwise: a,b.
         checked: Of a file: a check will tell right from wrong, so that only cost is at stake.
         no_prior: Do not try to start from the prior that ships with rung.

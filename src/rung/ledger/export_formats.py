@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import msgspec
@@ -91,8 +92,8 @@ TYPES: Final = {
 MEMORY: Final = "256MB"
 
 
-def write_parquet(shape: Shape, rows: Iterable[Row], out: Path, scratch: Path) -> None:
-    """Write a Parquet file by duckdb, from JSON lines in the file ``scratch``, which is left.
+def write_parquet(columns: Mapping[str, Kind], lines: Iterable[bytes], out: Path) -> None:
+    """Write a Parquet file by duckdb, from JSON lines that have these columns.
 
     Raises RequestError without duckdb, OSError for what cannot be written.
     """
@@ -101,27 +102,29 @@ def write_parquet(shape: Shape, rows: Iterable[Row], out: Path, scratch: Path) -
     except ImportError:
         fix = 'pip install "rung[duckdb]"'
         raise RequestError("Parquet is written by duckdb, which is missing.", fix=fix) from None
-    with scratch.open("wb") as lines:
-        for piece in json_lines(shape, rows):
-            lines.write(piece)
-    columns = ", ".join(f"{_quoted(name)}: '{TYPES[kind]}'" for name, kind in shape.columns.items())
-    # Nothing is fetched from anywhere, whatever duckdb would like to load.
-    settings: dict[str, str | bool | int | float | list[str]] = {
-        "autoinstall_known_extensions": False,
-        "memory_limit": MEMORY,
-        "threads": 1,
-        "temp_directory": str(scratch.parent),
-    }
-    try:
-        with duckdb.connect(":memory:", config=settings) as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            connection.execute(
-                f"COPY (SELECT * FROM read_json({_quoted(str(scratch))},"  # noqa: S608 both are ours
-                f" format = 'newline_delimited', columns = {{{columns}}}))"
-                f" TO {_quoted(str(out))} (FORMAT parquet, COMPRESSION zstd)"
-            )
-    except duckdb.Error as error:
-        raise OSError(str(error).partition("\n")[0]) from None
+    types = ", ".join(f"{_quoted(name)}: '{TYPES[kind]}'" for name, kind in columns.items())
+    # In a folder of ours: duckdb takes some characters of a name to be read for patterns.
+    with TemporaryDirectory(prefix="rung-") as folder:
+        scratch = Path(folder) / "rows.jsonl"
+        with scratch.open("wb") as rows:
+            rows.writelines(lines)
+        # Nothing is fetched from anywhere, whatever duckdb would like to load.
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "autoinstall_known_extensions": False,
+            "memory_limit": MEMORY,
+            "threads": 1,
+            "temp_directory": folder,
+        }
+        try:
+            with duckdb.connect(":memory:", config=settings) as connection:
+                connection.execute("SET TimeZone = 'UTC'")
+                connection.execute(
+                    f"COPY (SELECT * FROM read_json({_quoted(str(scratch))},"  # noqa: S608 both are ours
+                    f" format = 'newline_delimited', columns = {{{types}}}))"
+                    f" TO {_quoted(str(out))} (FORMAT parquet, COMPRESSION zstd)"
+                )
+        except duckdb.Error as error:
+            raise OSError(str(error).partition("\n")[0]) from None
 
 
 def _quoted(text: str) -> str:

@@ -29,7 +29,8 @@ class Outcomes:
     ``answers``: the answer as a number that is the same for the same answer (of any model) to a
     query, -1 where none is known. ``draws`` (N x M x D) are further draws of the same model:
     ``draws[i, j, d]`` says whether draw ``d + 1`` was right.
-    ``category`` (N): the place in ``categories``. ``tokens_in`` (N): of the prompt.
+    ``category`` (N): the place in ``categories``. ``tokens_in`` and ``tokens_out`` (N x M): of the
+    call; ``tokens_cached`` are those of ``tokens_in`` that a provider's cache held.
     ``weight`` (N): how many requests a query stands for, in means and tests alike.
     All but ``correct`` and ``cost`` may be ``None``: nothing is known of it.
     """
@@ -46,6 +47,8 @@ class Outcomes:
     answers: Ints | None = None
     draws: Floats | None = None
     tokens_in: Floats | None = None
+    tokens_out: Floats | None = None
+    tokens_cached: Floats | None = None
     prompts: tuple[str, ...] | None = None
     weight: Floats | None = None
 
@@ -77,6 +80,8 @@ class Outcomes:
             answers=of(self.answers),
             draws=of(self.draws),
             tokens_in=of(self.tokens_in),
+            tokens_out=of(self.tokens_out),
+            tokens_cached=of(self.tokens_cached),
             prompts=None if prompts is None else tuple(prompts[place] for place in places),
             weight=of(self.weight),
         )
@@ -98,4 +103,7 @@ class Outcomes:
             accepted=cut(self.accepted),
             answers=cut(self.answers),
             draws=cut(self.draws),
+            tokens_in=cut(self.tokens_in),
+            tokens_out=cut(self.tokens_out),
+            tokens_cached=cut(self.tokens_cached),
         )
