@@ -7,21 +7,23 @@ from dataclasses import asdict
 from typing import Any
 
 from rung.core.engine import Accept, Exhausted, Exhaustion
-from rung.core.evidence import confidence_of, counted, undecided, votes
+from rung.core.evidence import confidence_of, counted, undecided
 from rung.core.labels import Closing
 from rung.core.money import exact
 from rung.core.outcome import Outcome
 from rung.core.parts import ToolCall
-from rung.core.plan import Plan, Step
+from rung.core.plan import Plan
 from rung.core.types import Attempt, EndedBy, Fault, Kind, Usage
 from rung.core.verdicts import Check, Status, Verdict, Weight
 from rung.ledger import StoredOutcome
+from rung.plan_account import excluded_json, plan_json
 
 ENDINGS = {
     Exhaustion.TOP_REACHED: "the top of the ladder was reached",
     Exhaustion.DEADLINE: "the deadline had passed",
     Exhaustion.COST_CAP: "anything more could have passed the cost cap",
     Exhaustion.NO_TIER: "no tier was on the plan",
+    Exhaustion.GAVE_UP: "too much had been spent to go on to a dearer tier",
 }
 KINDS = {
     Kind.FIRST: "asked",
@@ -41,7 +43,7 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
         "draft": None if best is None or best.answer is None else best.answer.text,
         "model": None if answer is None else answer.model,
         "verdicts": [] if best is None else [verdict_json(verdict) for verdict in best.verdicts],
-        "excluded": _excluded(outcome.plan),
+        "excluded": excluded_json(outcome.plan),
     }
 
 
@@ -235,44 +237,11 @@ PASSED: Mapping[Status, bool | None] = {
 }
 
 
-def plan_json(plan: Plan) -> dict[str, Any]:
-    """What a request was allowed to try."""
-    return {
-        "steps": [
-            {
-                "tier": s.tier,
-                "checks": [c.name for c in s.checks],
-                "samples": s.samples,
-                "vote": asdict(s.vote) if votes(s) else None,
-                "expected": None if s.expected is None else asdict(s.expected),
-            }
-            for s in plan.steps
-        ],
-        "excluded": _excluded(plan),
-        "cost_cap_nanousd": plan.cost_cap_nanousd,
-        "deadline_seconds": plan.deadline_seconds,
-        "on_exhausted": plan.on_exhausted.value,
-    }
-
-
-def drawing(step: Step) -> str:
-    """How many answers a tier that votes draws, as people read it."""
-    vote = step.vote
-    fields = f" ({', '.join(vote.fields)})" if vote.fields else ""
-    likely = f" or with {vote.certainty * 100:g}% certainty" if vote.certainty < 1 else ""
-    compared = f"compared as {vote.comparison.value}{fields}"
-    return f"up to {step.samples} answers, {compared}; fewer once one leads for good{likely}"
-
-
 def baselines_json(baselines: Mapping[str, int]) -> dict[str, Any]:
     """What the served tokens would have cost elsewhere."""
     return {
         name: {"cost_nanousd": cost, "cost_usd": exact(cost)} for name, cost in baselines.items()
     }
-
-
-def _excluded(plan: Plan) -> list[dict[str, str]]:
-    return [{"tier": each.tier, "why": each.why} for each in plan.excluded]
 
 
 # ------------------------------------------------------------------ why
@@ -339,13 +308,13 @@ def _doubt(stored: StoredOutcome, place: int) -> str | None:
     """What its signals had against it, if that was enough to climb."""
     plan, attempt = stored.plan, stored.history[place]
     sure = confidence_of(plan, stored.history[: place + 1], place)
-    if sure is not None and sure.value < plan.min_confidence:
+    step = plan.step(attempt.tier)
+    needed = plan.min_confidence if step is None else plan.needed(step)
+    if sure is not None and sure.value < needed:
         scores = [v for v in attempt.verdicts if v.score is not None]
         doubt = min(scores, key=lambda v: v.score or 0.0, default=None)
         by = "Its signals" if sure.labels or doubt is None else f"The signal {doubt.verifier}"
-        return (
-            f"{by} put the chance of being right at {sure.words}, below {plan.min_confidence:.2f}"
-        )
+        return f"{by} put the chance of being right at {sure.words}, below {needed:.2f}"
     return None
 
 

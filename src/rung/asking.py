@@ -37,6 +37,7 @@ class LadderRules(TypedDict, total=False):
     audit_by: str | None
     hedge_seconds: float | None
     compress: bool
+    limits: Mapping[str, Mapping[str, Any]]
 
 
 class Options(msgspec.Struct, kw_only=True):

@@ -30,6 +30,7 @@ from rung.file_tables import (
     ConversationsTable,
     FileTable,
     LadderTable,
+    LimitsTable,
     LoopsTable,
     PriceTable,
     PrivateTable,
@@ -263,6 +264,8 @@ def _keys_at(where: Sequence[str]) -> list[str]:
         return list(FileTable.model_fields)
     if where[-1] == "price":
         return list(PriceTable.model_fields)
+    if where[0] == "ladders" and where[2:3] == ["limits"]:
+        return list(LimitsTable.model_fields)
     table = tables.get(where[0])
     return list(table.model_fields) if table else []
 

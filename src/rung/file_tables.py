@@ -56,6 +56,8 @@ def _is_list_for(given: object, kinds: Sequence[object]) -> bool:
 
 
 Share = Annotated[float, Field(ge=0, le=1), BeforeValidator(_share)]
+Repairs = Annotated[int, Field(ge=0, le=5)] | Literal["auto"]
+Samples = Annotated[int, Field(ge=1, le=15)]
 
 
 class _Table(BaseModel):
@@ -104,8 +106,8 @@ class TierTable(_Table):
     timeout_seconds: Seconds = 120.0
     connect_timeout_seconds: Seconds | None = None
     retries: Annotated[int, Field(ge=0, le=5)] = 1
-    repairs: Annotated[int, Field(ge=0, le=5)] | Literal["auto"] = "auto"
-    samples: Annotated[int, Field(ge=1, le=15)] = 1
+    repairs: Repairs = "auto"
+    samples: Samples = 1
     price: PriceTable | Literal["free"] | None = None
     usd_per_second: Usd | None = None
     constrained: bool | None = None
@@ -117,6 +119,19 @@ class TierTable(_Table):
     keep_warm: bool | None = None
     cache: Literal["auto", "off"] | None = None
     on_disconnect: Literal["cancel", "drain"] = "cancel"
+
+
+class LimitsTable(_Table):
+    """What goes for a tier on one ladder; what is not said is as the ladder or the tier has it."""
+
+    min_confidence: Annotated[float, Field(ge=0, le=1)] | None = None
+    most_spent_usd: Usd | None = None
+    reach: Share | None = None
+    samples: Samples | None = None
+    repairs: Repairs | None = None
+
+
+NO_LIMITS = LimitsTable()
 
 
 class LadderTable(_Table):
@@ -140,6 +155,11 @@ class LadderTable(_Table):
     hedge_seconds: Seconds | None = None
     compress: bool = False
     store_bodies: bool = False
+    limits: dict[TierName, LimitsTable] = Field(default_factory=dict)
+
+    def limits_of(self, tier: str) -> LimitsTable:
+        """What goes for a tier on this ladder alone."""
+        return self.limits.get(tier, NO_LIMITS)
 
 
 class ServerTable(_Table):

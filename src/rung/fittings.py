@@ -15,7 +15,7 @@ from rung.core.rules import Rule
 from rung.core.types import Need
 from rung.core.vote import Vote
 from rung.experience import Auto
-from rung.file_tables import LadderTable, PriceTable, TierTable
+from rung.file_tables import NO_LIMITS, LadderTable, LimitsTable, PriceTable, TierTable
 from rung.orders import Pricer
 from rung.pricing import PriceBook, PriceOverride
 from rung.providers.registry import ProviderRow, is_local, lacks_of, lookup, runs_elsewhere
@@ -79,7 +79,10 @@ def policy_of(name: str, table: LadderTable, config: Config) -> Policy:
     """A ladder's rules."""
     return Policy(
         ladder=name,
-        rungs=tuple(_rung(t, config.file.tiers[t], carry=table.carry is True) for t in table.tiers),
+        rungs=tuple(
+            _rung(t, config.file.tiers[t], table.limits_of(t), carry=table.carry is True)
+            for t in table.tiers
+        ),
         stream_mode=table.stream,
         on_exhausted=table.on_exhausted,
         min_confidence=table.min_confidence,
@@ -109,7 +112,8 @@ def audit_policy(name: str, table: LadderTable, config: Config) -> Policy:
 def auto_of(table: LadderTable, config: Config) -> Auto:
     """What a ladder leaves to experience."""
     tiers = config.file.tiers
-    open_ones = frozenset(tier for tier in table.tiers if tiers[tier].repairs == AUTO)
+    repairs = {tier: _repairs(tiers[tier], table.limits_of(tier)) for tier in table.tiers}
+    open_ones = frozenset(tier for tier in table.tiers if repairs[tier] == AUTO)
     return Auto(open_ones, table.carry == AUTO)
 
 
@@ -128,26 +132,37 @@ def embeddings_policy(config: Config) -> Policy | None:
     )
 
 
-def _rung(name: str, table: TierTable, *, carry: bool = False) -> Rung:
+def _rung(
+    name: str, table: TierTable, limits: LimitsTable = NO_LIMITS, *, carry: bool = False
+) -> Rung:
     lacks: frozenset[Need] = frozenset()
     local = table.local is not False
     if table.provider != READY_MADE:
         row = lookup(table.provider)
         lacks, local = lacks_of(row, table.model or ""), stays_local(table, row)
-    if table.samples > 1:
+    samples, repairs = limits.samples or table.samples, _repairs(table, limits)
+    if samples > 1:
         # Answers that are compared have to be answers to the same plain question.
         lacks |= {Need.MANY_CHOICES}
+    most = limits.most_spent_usd
     return Rung(
         tier=name,
         context_tokens=table.context_tokens,
         lacks=lacks,
         timeout_seconds=table.timeout_seconds,
         retries=table.retries,
-        repairs=table.repairs if isinstance(table.repairs, int) else MOST_REPAIRS,
-        samples=table.samples,
+        repairs=repairs if isinstance(repairs, int) else MOST_REPAIRS,
+        samples=samples,
         carry=carry,
         local=local,
+        min_confidence=limits.min_confidence,
+        most_spent_nanousd=None if most is None else from_usd(most),
+        reach=1.0 if limits.reach is None else limits.reach,
     )
+
+
+def _repairs(table: TierTable, limits: LimitsTable) -> int | str:
+    return table.repairs if limits.repairs is None else limits.repairs
 
 
 def verifier_of(name: str, options: Mapping[str, Any], config: Config) -> Verifier:

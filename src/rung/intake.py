@@ -359,7 +359,7 @@ def _least_bad(attempts: History, decision: Accept | Exhausted | None) -> Attemp
 
 def _ended_by(decision: Accept | Exhausted, last: Attempt | None) -> EndedBy:
     match decision:
-        case Exhausted(reason=reason) if reason in {"deadline", "cost_cap"}:
+        case Exhausted(reason=reason) if reason in {"deadline", "cost_cap", "gave_up"}:
             return EndedBy.LIMIT
         case Exhausted() if last is not None and last.answer is None:
             return last.ended_by

@@ -198,10 +198,12 @@ class Planner:
         made = plan(case.seen, case.policy, terms)
         if taught.lead.propensity == 1:
             return made
-        other = self._route(case, replace(taught, lead=taught.other))
-        if _entry(plan(case.seen, case.policy, replace(terms, route=other))) == _entry(made):
+        route = self._route(case, replace(taught, lead=taught.other))
+        other = _entry(plan(case.seen, case.policy, replace(terms, route=route)))
+        if other == _entry(made):
             return made
-        return replace(made, route=replace(made.route, propensity=taught.lead.propensity))
+        drawn = replace(made.route, propensity=taught.lead.propensity, other=other)
+        return replace(made, route=drawn)
 
     def _case(self, request: Request) -> _Case:
         guides = self.guides
@@ -275,7 +277,9 @@ class Planner:
         self, seen: Features, policy: Policy, request: Request
     ) -> tuple[Mapping[str, int] | None, Mapping[str, int] | None]:
         """The most that a call can cost by tier, and what a draft it is shown can add."""
-        if policy.cost_cap_nanousd is None and request.directions.max_cost_nanousd is None:
+        caps = [policy.cost_cap_nanousd, request.directions.max_cost_nanousd]
+        caps += [rung.most_spent_nanousd for rung in policy.rungs]
+        if all(cap is None for cap in caps):
             return None, None
         limit = request.sampling.max_tokens
         written = UNBOUNDED_OUTPUT_TOKENS if limit is None else limit

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import product
 
-from rung.core.engine import Accept, Call, Exhausted, next_action
+from rung.core.engine import Accept, Call, Exhausted, Exhaustion, next_action
 from rung.core.types import Kind
 from rung.core.verdicts import Status
 from rung.ledger import Ledger
@@ -38,6 +38,22 @@ carry = true
 tiers = ["low"]
 verify = ["digits", "opinion"]
 on_exhausted = "best"
+[ladders.limited]
+tiers = ["low", "high"]
+verify = ["digits"]
+[ladders.limited.limits.low]
+samples = 2
+min_confidence = 0.5
+[ladders.limited.limits.high]
+reach = "50%"
+[ladders.spent]
+tiers = ["low", "high"]
+verify = ["nothing"]
+[ladders.spent.limits.high]
+most_spent_usd = 0
+[verifiers.nothing]
+kind = "regex"
+pattern = "no model says this"
 [verifiers.digits]
 kind = "regex"
 pattern = "[0-9]+"
@@ -90,7 +106,9 @@ def everything(gateway: Gateway) -> list[StoredOutcome]:
 def test_every_stored_outcome_is_decided_again_as_it_was(tmp_path) -> None:
     low, high = Moody("4", "5", "four", seed=1), Moody("4", "four", seed=2)
     judge = Moody(right(90), wrong(90, "it is 4"), "well", seed=3)
-    asked = list(product(("gated", "vote", "judged", "strict"), LIMITS, (False, True), range(3)))
+    # First those that a breaker must not hide, which deadlines open.
+    asked = list(product(("limited", "spent"), LIMITS[:1], (False, True), range(10)))
+    asked += product(("gated", "vote", "judged", "strict"), LIMITS, (False, True), range(3))
     with (
         OpenAIServer(low) as a,
         OpenAIServer(high) as b,
@@ -122,3 +140,8 @@ def test_every_stored_outcome_is_decided_again_as_it_was(tmp_path) -> None:
     verdicts = {verdict.status for attempt in seen for verdict in attempt.verdicts}
     assert verdicts == set(Status)
     assert any(each.request.audit_of for each in ended)
+    limited = [each.plan for each in ended if each.plan.ladder == "limited"]
+    assert {plan.reach for plan in limited} == {0.5}
+    assert {len(plan.steps) for plan in limited} == {1, 2}
+    reasons = {each.decision.reason for each in ended if isinstance(each.decision, Exhausted)}
+    assert Exhaustion.GAVE_UP in reasons

@@ -311,6 +311,8 @@ def steps(draw: st.DrawFn, tier: str, checks: tuple[Check, ...] | None = None) -
         repairs=repairs,
         samples=samples,
         vote=draw(VOTES),
+        min_confidence=draw(st.sampled_from((None, None, None, 0.0, 0.4, 1.0))),
+        most_spent_nanousd=draw(st.sampled_from((None, None, None, 0, 30, 110))),
     )
 
 

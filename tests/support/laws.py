@@ -43,7 +43,8 @@ def cut_off(history: History) -> bool:
 
 def convinced(trace: Trace, attempt: Attempt) -> set[str]:
     """The checks that passed this attempt without a doubt."""
-    sure = trace.plan.min_confidence
+    own = trace.step(attempt.tier).min_confidence
+    sure = trace.plan.min_confidence if own is None else own
     good = [v for v in attempt.verdicts if v.status is Status.PASSED]
     return {v.verifier for v in good if v.score is None or v.score >= sure}
 
@@ -70,6 +71,14 @@ def no_call_is_made_that_could_exceed_the_cost_cap(trace: Trace) -> None:
         spent = sum(attempt.cost_nanousd for attempt in before)
         assert spent + trace.step(call.tier).worst_cost_nanousd <= cap
     assert sum(attempt.cost_nanousd for attempt in trace.history) <= cap
+
+
+def no_tier_is_gone_up_to_once_more_was_spent_than_it_gives_up_at(trace: Trace) -> None:
+    for before, call in trace.calls:
+        most = trace.step(call.tier).most_spent_nanousd
+        spent = sum(attempt.cost_nanousd for attempt in before)
+        assert call.kind is not Kind.FIRST or most is None or spent <= most
+        assert call.hedge is None or trace.step(call.hedge.call.tier).most_spent_nanousd is None
 
 
 def no_call_begins_at_or_runs_beyond_the_deadline(trace: Trace) -> None:
@@ -260,8 +269,9 @@ def a_tier_is_left_out_only_for_want_of_money_or_time(trace: Trace) -> None:
         for step in reversed(plan.steps):
             if step.tier in called:
                 break
-            cap = plan.cost_cap_nanousd
-            assert late or (cap is not None and spent + step.worst_cost_nanousd > cap)
+            cap, most = plan.cost_cap_nanousd, step.most_spent_nanousd
+            dear = cap is not None and spent + step.worst_cost_nanousd > cap
+            assert late or dear or (most is not None and spent > most)
 
 
 def an_exhausted_request_names_its_least_bad_answer_if_it_has_any(trace: Trace) -> None:
@@ -280,6 +290,7 @@ LAWS: tuple[Callable[[Trace], None], ...] = (
     a_request_ends_within_the_bound_that_its_limits_set,
     calls_never_step_down_and_visit_each_tier_in_one_stretch,
     no_call_is_made_that_could_exceed_the_cost_cap,
+    no_tier_is_gone_up_to_once_more_was_spent_than_it_gives_up_at,
     no_call_begins_at_or_runs_beyond_the_deadline,
     no_check_begins_at_or_after_the_deadline,
     an_answer_with_a_failed_gate_is_never_accepted_as_verified,

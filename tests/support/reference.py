@@ -8,7 +8,7 @@ engine as well.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import product
@@ -41,6 +41,7 @@ OPINIONS = {
 
 
 ANSWERS = {"A", "B", "long", "doomed"}
+SCORES = {"high": 0.9, "low": 0.1}
 
 
 def options(plan: Plan, step: Step, check: Check | None = None) -> tuple[str, ...]:
@@ -126,7 +127,7 @@ class Reference:
             left = {"retry": step.retries, "repair": step.repairs, "draw": step.samples}
             purposes = ["draw"]
             while purposes:
-                refused = self.refused(step)
+                refused = self.refused(place)
                 if refused:
                     break
                 left[purposes[0]] -= 1
@@ -141,13 +142,26 @@ class Reference:
         everywhere = list(range(len(self.plan.steps)))
         return self.serve(self.pick(everywhere), refused)
 
-    def refused(self, step: Step) -> Exhaustion | None:
+    def refused(self, place: int) -> Exhaustion | None:
+        step, cap = self.plan.steps[place], self.plan.cost_cap_nanousd
         if self.late():
             return Exhaustion.DEADLINE
-        cap = self.plan.cost_cap_nanousd
         if cap is not None and cap < self.spent + step.worst_cost_nanousd:
             return Exhaustion.COST_CAP
-        return None
+        new = all(one.place != place for one in self.made)
+        return Exhaustion.GAVE_UP if new and self.gives_up(step, self.spent) else None
+
+    def gives_up(self, step: Step, spent: int) -> bool:
+        return step.most_spent_nanousd is not None and step.most_spent_nanousd < spent
+
+    def bar(self, place: int) -> float:
+        """What an answer of this tier has to reach."""
+        own = self.plan.steps[place].min_confidence
+        return self.plan.min_confidence if own is None else own
+
+    def short(self, place: int, said: Iterable[str | None]) -> bool:
+        """Whether any of these signals falls short of that."""
+        return any(SCORES[each] < self.bar(place) for each in said if each in SCORES)
 
     def late(self) -> bool:
         limit = self.plan.deadline_seconds
@@ -203,7 +217,8 @@ class Reference:
         step, *above = self.plan.steps[place:]
         cap, spent = self.plan.cost_cap_nanousd, self.spent + step.worst_cost_nanousd
         payable = [s for s in above if cap is None or spent + s.worst_cost_nanousd <= cap]
-        sure = self.plan.min_confidence < 0.5
+        payable = [s for s in payable if not self.gives_up(s, spent)]
+        sure = self.bar(place) < 0.5
         some = [c for c in step.checks if not (sure and c.weight is Weight.SIGNAL)]
         return any(check.name != "agreement" for check in some) and bool(payable)
 
@@ -237,7 +252,7 @@ class Reference:
         """Whether what broke the call off, the first check that may, was asked for."""
         checks = self.plan.steps[one.place].checks
         may = [c for c in checks if c.name != "agreement"]
-        if self.plan.min_confidence < 0.5:
+        if self.bar(one.place) < 0.5:
             may = [c for c in may if c.weight is not Weight.SIGNAL]
         return may[0].weight is Weight.REQUIRED
 
@@ -246,7 +261,8 @@ class Reference:
 
     def weak(self, one: Made) -> bool:
         votes = [each.said.get("agreement") for each in self.made if each.place == one.place]
-        return "low" in [*self.named(one, Weight.SIGNAL), *votes] or self.open(one.place)
+        said = [*self.named(one, Weight.SIGNAL), *votes]
+        return self.short(one.place, said) or self.open(one.place)
 
     def voters(self, place: int) -> list[Made]:
         if all(check.name != "agreement" for check in self.plan.steps[place].checks):
@@ -270,9 +286,9 @@ class Reference:
         if self.top(place):
             return not led
         winner = self.winner(place)
-        if winner is not None and "low" in self.named(winner, Weight.SIGNAL):
+        if winner is not None and self.short(place, self.named(winner, Weight.SIGNAL)):
             return False
-        needed = self.plan.min_confidence * step.samples
+        needed = self.bar(place) * step.samples
         return first + to_come >= needed and not (led and (sure or first >= needed))
 
     def certain(self, place: int, first: int, second: int) -> bool:

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, settings
 
-from rung.account import drawing, outcome_json, reasons, stored_json
+from rung.account import outcome_json, reasons, stored_json
 from rung.core.engine import Accept, Exhausted, Exhaustion
 from rung.core.parts import Tool, ToolCall
 from rung.core.plan import Excluded, OnExhausted, Plan, Step, StreamMode
@@ -22,6 +22,7 @@ from rung.core.types import (
 from rung.core.verdicts import Check, Status, Verdict, Weight
 from rung.core.vote import Comparison, Vote
 from rung.ledger import Ledger
+from rung.plan_account import drawing, limits, plan_json
 from support.outcomes import outcome, outcomes
 
 PLAN = Plan(
@@ -208,6 +209,11 @@ def test_a_vote_is_told_draw_by_draw(stored):
             {},
             "the deadline had passed, nothing could be served",
         ),
+        (
+            Exhausted(Exhaustion.GAVE_UP, 0),
+            {},
+            "too much had been spent to go on to a dearer tier, nothing was served",
+        ),
         (None, {"ended_by": EndedBy.CLIENT}, "the caller left before the end"),
         (None, {"ended_by": EndedBy.GATEWAY}, "rung was stopped before the end"),
     ],
@@ -281,6 +287,38 @@ def test_an_outcome_tells_answer_proof_money_and_attempts():
     assert [each["verdicts"][0]["passed"] for each in told["attempts"]] == [False, True]
     assert told["decision"] == {"ended": "accepted", "attempt": 1, "verified": True}
     assert told["excluded"] == [{"tier": "huge", "why": "too dear"}]
+
+
+def test_what_goes_for_one_tier_alone_is_told_and_the_chance_of_a_draw(stored):
+    low, high = PLAN.steps
+    high = replace(high, min_confidence=0.7, most_spent_nanousd=50_000_000, reach=0.6)
+    gone = Excluded("huge", "25% of requests may climb to it", 0.25)
+    plan = replace(PLAN, steps=(low, high), excluded=(gone,))
+    assert list(limits(low)) == []
+    assert list(limits(high)) == [
+        "needs a confidence of 0.70",
+        "is not gone up to once more than $0.0500 was spent",
+        "is within reach of 60% of requests, this one among them",
+    ]
+    told = stored_json(stored(outcome(plan=plan, attempts=(attempt("low", RIGHT),))))["plan"]
+    assert told == plan_json(plan)
+    assert [each["min_confidence"] for each in told["steps"]] == [PLAN.min_confidence, 0.7]
+    assert [each["most_spent_nanousd"] for each in told["steps"]] == [None, 50_000_000]
+    assert [each["reach"] for each in told["steps"]] == [1.0, 0.6]
+    assert told["excluded"] == [{"tier": "huge", "why": gone.why, "reach": 0.25}]
+    assert told["reach"] == pytest.approx(0.35)
+
+
+def test_a_doubt_is_told_by_the_number_that_its_own_tier_needs(stored):
+    low, high = PLAN.steps
+    sure = Check("logprobs", Weight.SIGNAL)
+    plan = replace(PLAN, steps=(replace(low, checks=(sure,), min_confidence=0.9), high))
+    doubted = attempt("low", verdict("logprobs", Status.PASSED, 0.8))
+    made = outcome(plan=plan, attempts=(doubted, attempt("high", RIGHT)))
+    assert next(reasons(stored(made))) == (
+        "The signal logprobs put the chance of being right at 0.80 (uncalibrated), below 0.90, "
+        "so it climbed to high."
+    )
 
 
 def test_what_nothing_passed_has_a_draft_and_no_text():

@@ -12,6 +12,8 @@ from rung import config
 from rung.config import BUILT_IN, built_in, find, load, parse
 from rung.core.errors import ConfigError
 from rung.core.plan import OnExhausted
+from rung.core.types import Need
+from rung.fittings import auto_of, policy_of
 from rung.inspection import problems
 
 PATH = Path("/somewhere/rung.toml")
@@ -36,6 +38,26 @@ tiers = ["a"]
 """
 
 
+LIMITED = """\
+[tiers.a]
+provider = "embedded"
+[tiers."meta/b:1"]
+provider = "embedded"
+constrained = true
+[ladders.main]
+tiers = ["a", "meta/b:1"]
+[ladders.main.limits.a]
+min_confidence = 0.7
+samples = 3
+repairs = 2
+[ladders.main.limits."meta/b:1"]
+most_spent_usd = 0.05
+reach = "60%"
+[ladders.other]
+tiers = ["a", "meta/b:1"]
+"""
+
+
 def faults(text, env=None, inspect=problems):
     """What `rung config check` would say, a line each."""
     with pytest.raises(ConfigError) as caught:
@@ -50,6 +72,44 @@ def fault(text, env=None):
 
 
 # ------------------------------------------------------------------ what is right
+
+
+def test_a_tier_may_have_limits_of_its_own_on_a_ladder():
+    made = parse(LIMITED, PATH, {}, problems)
+    main, other = (policy_of(*each, made) for each in made.file.ladders.items())
+    low, high = main.rungs
+    assert (low.min_confidence, low.most_spent_nanousd, low.reach) == (0.7, None, 1.0)
+    assert (low.samples, low.repairs) == (3, 2)
+    assert Need.MANY_CHOICES in low.lacks
+    assert (high.min_confidence, high.most_spent_nanousd, high.reach) == (None, 50_000_000, 0.6)
+    assert [rung.samples for rung in other.rungs] == [1, 1]
+    assert {rung.reach for rung in other.rungs} == {1.0}
+    tables = made.file.ladders
+    assert auto_of(tables["main"], made).repairs == {"meta/b:1"}
+    assert auto_of(tables["other"], made).repairs == {"a", "meta/b:1"}
+
+
+def test_every_limit_that_is_none_is_told_with_its_fix():
+    text = LIMITED.replace('reach = "60%"', "reach = 1.5\nreech = 1").replace(
+        "min_confidence = 0.7", "min_confidence = true\nreach = 0.5\nmost_spent_usd = 1"
+    )
+    text += "[ladders.other.limits.'meta/b:2']\nreach = 0.5\n"
+    told = "\n".join(faults(text))
+    for said in (
+        "rung.toml:9: ladders.main.limits.a.min_confidence: Input should not be true or false",
+        "rung.toml:10: ladders.main.limits.a.reach: does nothing for the lowest tier",
+        "rung.toml:11: ladders.main.limits.a.most_spent_usd: does nothing for the lowest tier",
+        "rung.toml:16: ladders.main.limits.meta/b:1.reach: Input should be less than or equal to 1",
+        (
+            "rung.toml:17: ladders.main.limits.meta/b:1.reech: there is no such key. "
+            "Fix: did you mean `reach`?"
+        ),
+        (
+            "rung.toml:20: ladders.other.limits.meta/b:2: tier 'meta/b:2' does not stand on the "
+            "ladder. Fix: did you mean `meta/b:1`?"
+        ),
+    ):
+        assert said in told, told
 
 
 def test_little_has_to_be_said():

@@ -284,6 +284,67 @@ def test_a_tier_too_dear_for_the_cap_is_passed_over_for_a_cheaper_one_above() ->
     assert called(next_action(plan, (replace(failed(), cost_nanousd=50),))) == ("local", Kind.FIRST)
 
 
+@pytest.mark.parametrize(("spent", "goes_on"), [(5, True), (6, False)])
+def test_a_tier_is_given_up_once_more_was_spent_than_it_says(spent: int, *, goes_on: bool) -> None:
+    low, high = both(TESTS)
+    plan = ladder(low, replace(high, most_spent_nanousd=5))
+    history = (replace(failed(), cost_nanousd=spent),)
+    if goes_on:
+        assert called(next_action(plan, history)) == ("high", Kind.FIRST)
+    else:
+        assert next_action(plan, history) == Exhausted(Exhaustion.GAVE_UP, 0)
+
+
+def test_what_checks_cost_counts_when_a_tier_is_given_up() -> None:
+    low, high = both(TESTS)
+    judged = said(cost_nanousd=3).with_verdict(
+        Verdict("tests", Status.FAILED, "", cost_nanousd=3, at=1.0)
+    )
+    plan = ladder(low, replace(high, most_spent_nanousd=5))
+    assert next_action(plan, (judged,)) == Exhausted(Exhaustion.GAVE_UP, 0)
+
+
+def test_a_tier_that_was_given_up_is_passed_over_for_one_above_that_is_not() -> None:
+    low, high = both(TESTS)
+    plan = ladder(low, replace(high, most_spent_nanousd=0), replace(high, tier="top"))
+    history = (replace(failed(), cost_nanousd=1),)
+    assert called(next_action(plan, history)) == ("top", Kind.FIRST)
+
+
+def test_a_tier_that_was_gone_up_to_may_go_on_past_its_own_limit() -> None:
+    low, high = both(TESTS, repairs=1)
+    plan = ladder(low, replace(high, most_spent_nanousd=5))
+    spent = replace(failed("high"), cost_nanousd=100)
+    assert called(next_action(plan, (failed(), failed(kind=Kind.REPAIR), spent))) == (
+        "high",
+        Kind.REPAIR,
+    )
+
+
+def test_no_tier_that_may_be_given_up_is_asked_beside_a_silent_one() -> None:
+    low, high = both(TESTS)
+    plan = ladder(low, high, hedge_seconds=1.0)
+    for above, beside in ((high, True), (replace(high, most_spent_nanousd=10**9), False)):
+        call = next_action(replace(plan, steps=(low, above)), ())
+        assert isinstance(call, Call)
+        assert (call.hedge is not None) is beside
+
+
+@pytest.mark.parametrize("score", [0.6, 0.8])
+def test_an_answer_is_held_against_the_confidence_that_its_own_tier_needs(score: float) -> None:
+    low, high = both(HEDGING)
+    history = (with_said(said(), (HEDGING, score)),)
+    plan = ladder(replace(low, min_confidence=0.7), high, min_confidence=0.9)
+    if score < 0.7:
+        assert called(next_action(plan, history)) == ("high", Kind.FIRST)
+    else:
+        assert next_action(plan, history) == Accept(0, verified=None)
+    # At the top the tier's own number says which of two doubted answers is the better one.
+    above = (*history, with_said(said(tier="high", at=2.0), (HEDGING, 0.85)))
+    best = 1 if score < 0.7 else 0
+    assert next_action(plan, above) == Accept(best, verified=None)
+
+
 def test_a_draft_that_is_shown_counts_against_the_cap_before_it_is_sent() -> None:
     low, high = both(TESTS, worst_cost_nanousd=50, worst_draft_nanousd=30, repairs=1)
     tight = ladder(low, high, cost_cap_nanousd=100)

@@ -67,6 +67,8 @@ class Family:
     mode: StreamMode = StreamMode.HOLD
     certainty: float = PLAIN_VOTE.certainty
     min_confidence: float = 0.5
+    bars: tuple[float | None, ...] = (None, None, None)
+    give_ups: tuple[int | None, ...] = (None, None, None)
 
     def plans(self) -> Iterator[Plan]:
         varied = product(self.check_lists, MONEY, DEADLINES, self.streams)
@@ -74,7 +76,16 @@ class Family:
         vote = Vote(certainty=self.certainty)
         for checks, (costs, cap), deadline, stream in varied:
             steps = tuple(
-                Step(f"t{n}", checks, costs[n], 120.0, *limits, vote=vote)
+                Step(
+                    f"t{n}",
+                    checks,
+                    costs[n],
+                    120.0,
+                    *limits,
+                    vote=vote,
+                    min_confidence=self.bars[n],
+                    most_spent_nanousd=self.give_ups[n],
+                )
                 for n in range(self.tiers)
             )
             yield Plan(
@@ -92,6 +103,8 @@ class Family:
         votes = "-voting" if AGREEMENT in self.check_lists[0] else ""
         votes += f"-{self.certainty}" if self.certainty != PLAIN_VOTE.certainty else ""
         votes += f"-at-{self.min_confidence}" if self.min_confidence != 0.5 else ""
+        votes += f"-bars-{self.bars}" if any(bar is not None for bar in self.bars) else ""
+        votes += f"-up-to-{self.give_ups}" if any(g is not None for g in self.give_ups) else ""
         limits = f"{self.retries}-retries-{self.repairs}-repairs-{self.samples}-samples"
         return f"{self.tiers}-tiers-{limits}{votes}-{self.mode.value}"
 
@@ -121,6 +134,28 @@ FAMILIES = (
     Family(1, 0, 1, 1, courses=1846, check_lists=TOOLS, streams=(True,), mode=StreamMode.TOOLS),
     Family(2, 0, 0, 1, courses=3114, check_lists=TOOLS, streams=(True,), mode=StreamMode.TOOLS),
     Family(2, 0, 0, 1, courses=2838, check_lists=TOOLS, streams=(True,), mode=StreamMode.PASS),
+    Family(2, 0, 0, 1, courses=1274, streams=(False,), bars=(0.95, 0.05)),
+    Family(2, 0, 0, 1, courses=1150, streams=(False,), bars=(0.05, None), min_confidence=0.95),
+    Family(2, 0, 0, 2, courses=956, check_lists=VOTES[2:], streams=(False,), bars=(0.8, None)),
+    Family(
+        *(2, 0, 0, 1),
+        courses=732,
+        check_lists=TOOLS[3:],
+        streams=(True,),
+        mode=StreamMode.TOOLS,
+        bars=(0.05, 0.95),
+    ),
+    Family(3, 0, 0, 1, courses=216, check_lists=UP_TO_ONE, streams=(False,), give_ups=(0, 1, None)),
+    Family(3, 1, 0, 1, courses=515, check_lists=UP_TO_ONE, streams=(False,), give_ups=(0, None, 3)),
+    Family(2, 0, 1, 2, courses=432, check_lists=UP_TO_ONE, streams=(False,), give_ups=(None, 4)),
+    Family(
+        *(2, 0, 1, 1),
+        courses=330,
+        check_lists=TOOLS[:1],
+        streams=(True,),
+        mode=StreamMode.TOOLS,
+        give_ups=(None, 2),
+    ),
 )
 
 

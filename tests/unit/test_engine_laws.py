@@ -117,6 +117,6 @@ def test_the_worlds_reach_every_kind_of_call_and_every_kind_of_end() -> None:
         "broken off",
         *(f"{tiers} tiers called" for tiers in (0, 1, 2, 3)),
         *(("accepted", verified) for verified in (True, False, None)),
-        *("top_reached", "deadline", "cost_cap"),
+        *("top_reached", "deadline", "cost_cap", "gave_up"),
         *("an earlier one", "the last", "with a best", "with none"),
     }

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
-from rung.account import KINDS, called, drawing, reasons, stored_json
+from rung.account import KINDS, called, reasons, stored_json
 from rung.cli import exhibits
 from rung.cli.output import NOTHING, console, money, one_line, print_json, seconds, sign, when
 from rung.cli.settings import ConfigPath, Json, load, open_ledger
@@ -17,6 +17,7 @@ from rung.core.types import Attempt, Request, UsageSource
 from rung.deciding import decider
 from rung.ledger import StoredOutcome
 from rung.ledger.people import counted
+from rung.plan_account import drawing, limits
 
 
 def explain(
@@ -110,6 +111,8 @@ def _planned(found: StoredOutcome, to: Console) -> None:
             to.print(f"  {one_line(step.tier)} was expected to take {told}")
         if votes(step):
             to.print(f"  {one_line(step.tier)} draws {one_line(drawing(step), 300)}")
+        for limit in limits(step):
+            to.print(f"  {one_line(step.tier)} {limit}")
     if found.ungated:
         to.print("[yellow]Its bytes left un-gated, as that mode asks.[/]")
     for each in found.plan.excluded:

@@ -4,6 +4,7 @@ Laws, each held by a property test and checked exhaustively on small ladders:
 
 * it always ends, and the same inputs always give the same action;
 * it never steps down a ladder, never calls past the cost cap or the deadline;
+* it goes up to no tier on which it gives up once so much has been spent;
 * an answer with a failed gate is never accepted as verified, and one whose required gate did not
   pass is never accepted at all;
 * where an answer passed its gates, the request ends by serving one that did;
@@ -32,7 +33,7 @@ from rung.core.evidence import (
     unproven,
     votes,
 )
-from rung.core.limits import loading_seconds
+from rung.core.limits import loading_seconds, spent_nanousd
 from rung.core.plan import Plan, Step
 from rung.core.release import Release, release, watched
 from rung.core.types import Fault, History, Kind
@@ -97,6 +98,7 @@ class Exhaustion(StrEnum):
     DEADLINE = "deadline"
     COST_CAP = "cost_cap"
     NO_TIER = "no_tier"
+    GAVE_UP = "gave_up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,12 +244,13 @@ def _hedge(plan: Plan, history: History, place: int) -> Hedge | None:
     after, above = plan.hedge_seconds, place + 1
     if after is None or above == len(plan.steps) or votes(plan.steps[place]):
         return None
+    if plan.steps[above].most_spent_nanousd is not None:
+        return None  # whether it may be called is known once the silent one has its price
     if not _elapsed(history) + after < _deadline(plan):
         return None
     cap, both = plan.cost_cap_nanousd, plan.steps[place : above + 1]
-    spent = sum(attempt.cost_nanousd + attempt.checking_nanousd for attempt in history)
     worst = sum(_worst_cost(history, step, Kind.FIRST) for step in both)
-    if cap is not None and spent + worst > cap:
+    if cap is not None and spent_nanousd(history) + worst > cap:
         return None
     beside = _called(plan, history, above, Kind.FIRST, after)
     return Hedge(after, replace(beside, wait_seconds=0.0))
@@ -278,11 +281,14 @@ def _veto(plan: Plan, history: History, step: Step, kind: Kind, wait: float) -> 
     # Not written as ">=", so that a deadline that is no number refuses.
     if not _elapsed(history) + wait < _deadline(plan):
         return Exhaustion.DEADLINE
-    cap = plan.cost_cap_nanousd
-    if cap is None:
+    cap, most = plan.cost_cap_nanousd, step.most_spent_nanousd
+    if cap is None and most is None:
         return None
-    spent = sum(attempt.cost_nanousd + attempt.checking_nanousd for attempt in history)
-    return Exhaustion.COST_CAP if spent + _worst_cost(history, step, kind) > cap else None
+    spent = spent_nanousd(history)
+    if cap is not None and spent + _worst_cost(history, step, kind) > cap:
+        return Exhaustion.COST_CAP
+    enough = kind is Kind.FIRST and most is not None and spent > most
+    return Exhaustion.GAVE_UP if enough else None
 
 
 def _worst_cost(history: History, step: Step, kind: Kind) -> int:

@@ -94,16 +94,16 @@ def _weighed(step: Step, scores: dict[str, float]) -> float | None:
 
 
 def doubted(plan: Plan, step: Step, history: History, index: int) -> bool:
-    """Whether the confidence in this answer, or in its tier's vote, is below the plan's threshold.
+    """Whether the confidence in this answer, or in its tier's vote, is below what its tier needs.
 
     Of a vote that is still open see `undecided`.
     """
-    return not _sure(plan, confidence(step, history, index))
+    return not _sure(plan, step, confidence(step, history, index))
 
 
-def _sure(plan: Plan, chance: float | None) -> bool:
+def _sure(plan: Plan, step: Step, chance: float | None) -> bool:
     # Written so that a score that is no number doubts.
-    return chance is None or chance >= plan.min_confidence
+    return chance is None or chance >= plan.needed(step)
 
 
 def _scores(step: Step, history: History, index: int) -> dict[str, float]:
@@ -179,7 +179,7 @@ def undecided(plan: Plan, step: Step, history: History) -> bool:
 
 def _would_do(plan: Plan, step: Step, scores: dict[str, float], share: float) -> bool:
     """Whether the leading answer would be served if this share of all draws said the same."""
-    return _sure(plan, _weighed(step, scores | {AGREEMENT: share}))
+    return _sure(plan, step, _weighed(step, scores | {AGREEMENT: share}))
 
 
 def servable(step: Step, history: History) -> list[int]:

@@ -22,6 +22,11 @@ def loading_seconds(history: History) -> float:
     )
 
 
+def spent_nanousd(history: History) -> int:
+    """What a request has cost so far, checks included."""
+    return sum(attempt.cost_nanousd + attempt.checking_nanousd for attempt in history)
+
+
 def left(
     plan: Plan, history: History, elapsed: float, unbooked: int = 0
 ) -> tuple[float, int | None]:
@@ -34,8 +39,7 @@ def left(
     if plan.deadline_seconds is not None and not plan.patient:
         seconds = plan.deadline_seconds + loading_seconds(history) - elapsed
     if plan.cost_cap_nanousd is not None:
-        spent = sum(each.cost_nanousd + each.checking_nanousd for each in history)
-        money = plan.cost_cap_nanousd - spent - unbooked
+        money = plan.cost_cap_nanousd - spent_nanousd(history) - unbooked
     return seconds, money
 
 

@@ -12,6 +12,8 @@ from enum import StrEnum
 from typing import TypeVar
 
 from rung.core.calibration import Calibration
+from rung.core.checklist import in_order
+from rung.core.draws import draw
 from rung.core.features import Features
 from rung.core.types import Need
 from rung.core.verdicts import Check, Weight
@@ -21,9 +23,6 @@ N = TypeVar("N", int, float)
 
 TOOL_CALLS = "tool_calls"
 """The name of the gate on tool calls: the only required check that looks at no text."""
-
-_WEIGHTS = (Weight.REQUIRED, Weight.IMPLIED, Weight.SIGNAL)
-"""Heaviest first."""
 
 
 class StreamMode(StrEnum):
@@ -64,6 +63,9 @@ class Step:
     a required gate the first that passes wins, without one they vote.
     ``carry`` says that it is shown the draft of the tier below and what was wrong with it.
     ``calibration`` turns signals into P(right); without one they are taken as they are.
+    ``min_confidence`` is what its answers need, ``None``: what the plan says.
+    ``most_spent_nanousd``: it is not called first once the request has cost more than that.
+    ``reach`` (0..1) is the chance with which it was on the plan, as far as that was drawn.
     """
 
     tier: str
@@ -78,14 +80,21 @@ class Step:
     calibration: Calibration | None = None
     worst_draft_nanousd: int = 0
     expected: Expected | None = None
+    min_confidence: float | None = None
+    most_spent_nanousd: int | None = None
+    reach: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Excluded:
-    """A tier of the ladder that is not on this request's plan, and why."""
+    """A tier of the ladder that is not on this request's plan, and why.
+
+    ``reach`` (0..1) is the chance with which it was on the plan: below 1 where a draw left it out.
+    """
 
     tier: str
     why: str
+    reach: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +103,7 @@ class Route:
 
     ``category`` and ``difficulty`` are what it was taken for, empty where nothing asked. ``why``
     says why it starts there where no rule said so; ``propensity`` (0..1) is the chance that it had
-    of starting there: 1 unless it was drawn.
+    of starting there: 1 unless it was drawn. Then ``other`` is where it would have started else.
     """
 
     rule: str | None = None
@@ -104,6 +113,7 @@ class Route:
     difficulty: str = ""
     why: str = ""
     propensity: float = 1.0
+    other: str | None = None
 
 
 NO_ROUTE = Route()
@@ -128,8 +138,9 @@ NO_LEAD = Lead()
 class Plan:
     """The policy applied to one request.
 
-    ``min_confidence`` is the score (0..1) below which a signal climbs. ``max_wait_seconds`` bounds
-    the wait before a retry: a provider that asks for more is skipped. ``seed`` makes the jitter of
+    ``min_confidence`` is the score (0..1) below which a signal climbs, where its tier names no
+    other. ``max_wait_seconds`` bounds the wait before a retry: a provider that asks for more is
+    skipped. ``seed`` makes the jitter of
     waits a function of the plan. ``stream`` says that the caller waits for bytes as they come.
     ``private`` is the reason why no tier beyond this machine may be called, empty without one.
     ``patient``: after the deadline nothing more is begun, but what runs may end. A call without a
@@ -165,13 +176,29 @@ class Plan:
                 return step
         return None
 
+    def needed(self, step: Step) -> float:
+        """The confidence (0..1) below which an answer of this place climbs."""
+        return self.min_confidence if step.min_confidence is None else step.min_confidence
+
+    @property
+    def reach(self) -> float:
+        """The chance (0..1) with which it goes as high as it does, as far as that was drawn.
+
+        The share of requests like this one whose plans end at the same tier, for weighting.
+        """
+        drawn = [each.reach for each in self.excluded if each.reach < 1]
+        return min((step.reach for step in self.steps), default=1.0) - max(drawn, default=0.0)
+
 
 @dataclass(frozen=True, slots=True)
 class Rung:
     """What planning has to know of a configured tier.
 
     ``context_tokens`` is its window, ``lacks`` what it cannot do at all. ``local``: it is on this
-    machine or network.
+    machine or network. ``min_confidence`` and ``most_spent_nanousd`` are as on a `Step`.
+    ``reach`` (0..1) is the share of requests that may climb to it. One draw a request decides for
+    all tiers: the share that may climb to one is the least reach up to there. Where a plan begins
+    is not drawn.
     """
 
     tier: str
@@ -184,6 +211,9 @@ class Rung:
     carry: bool = False
     calibration: Calibration | None = None
     local: bool = False
+    min_confidence: float | None = None
+    most_spent_nanousd: int | None = None
+    reach: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,18 +286,23 @@ def _plan(features: Features, policy: Policy, terms: Terms) -> Plan:
     deadline = tighter(policy.deadline_seconds, terms.deadline_seconds)
     # Text alone cannot tell two answers apart that may be calls.
     vote = None if Need.TOOLS in features.needs else policy.vote
-    checks = _in_order(terms.checks)
+    checks = in_order(terms.checks)
     steps: dict[str, Step] = {}
     excluded: list[Excluded] = []
     barred = _barred(policy, terms)
+    reach = 1.0
     for rung in policy.rungs:
+        reach = min(reach, rung.reach) if steps else 1.0
         why = barred.get(rung.tier) or _why_not(rung, features, terms, cap)
         if rung.tier in steps:
             why = "it stands lower on the ladder already"
-        if why is None:
-            steps[rung.tier] = _step(rung, terms, checks, vote)
-        else:
+        if why is not None:
             excluded.append(Excluded(rung.tier, why))
+        elif reach < 1 and draw("reach", terms.seed) >= reach:
+            why = f"{100 * reach:.3g}% of requests may climb to it, and this one was not drawn"
+            excluded.append(Excluded(rung.tier, why, reach))
+        else:
+            steps[rung.tier] = _step(rung, terms, checks, vote, reach)
     return Plan(
         ladder=policy.ladder,
         steps=tuple(steps.values()),
@@ -309,10 +344,12 @@ def stream_mode(policy: Policy, needs: frozenset[Need]) -> StreamMode:
     return StreamMode.TOOLS if Need.TOOLS in needs else StreamMode.HOLD
 
 
-def _step(rung: Rung, terms: Terms, checks: tuple[Check, ...], vote: Vote | None) -> Step:
+def _step(
+    rung: Rung, terms: Terms, checks: tuple[Check, ...], vote: Vote | None, reach: float
+) -> Step:
     """One tier's place. ``vote`` is how several answers are compared, if they are."""
     if rung.samples > 1 and vote and all(c.weight is not Weight.REQUIRED for c in checks):
-        checks = _in_order((*checks, Check(AGREEMENT, Weight.SIGNAL)))
+        checks = in_order((*checks, Check(AGREEMENT, Weight.SIGNAL)))
     return Step(
         tier=rung.tier,
         checks=checks,
@@ -326,6 +363,9 @@ def _step(rung: Rung, terms: Terms, checks: tuple[Check, ...], vote: Vote | None
         calibration=_of_these(rung.calibration, checks),
         worst_draft_nanousd=(terms.worst_drafts or {}).get(rung.tier, 0),
         expected=terms.expected.get(rung.tier),
+        min_confidence=rung.min_confidence,
+        most_spent_nanousd=rung.most_spent_nanousd,
+        reach=reach,
     )
 
 
@@ -334,22 +374,6 @@ def _of_these(known: Calibration | None, checks: tuple[Check, ...]) -> Calibrati
     if known is None or not known.signals:
         return known
     return known if any(check.name in known.signals for check in checks) else None
-
-
-def _in_order(checks: tuple[Check, ...]) -> tuple[Check, ...]:
-    """Gates before signals, each name once with the greatest weight it was given.
-
-    Agreement is a signal whatever was asked: it compares draws and cannot reject one of them.
-    """
-    found: dict[str, Check] = {}
-    for check in checks:
-        known = found.setdefault(check.name, check)
-        if _WEIGHTS.index(check.weight) < _WEIGHTS.index(known.weight):
-            found[check.name] = check
-    if AGREEMENT in found:
-        found[AGREEMENT] = Check(AGREEMENT, Weight.SIGNAL)
-    gates = [check for check in found.values() if check.weight is not Weight.SIGNAL]
-    return (*gates, *[check for check in found.values() if check.weight is Weight.SIGNAL])
 
 
 def _why_not(rung: Rung, features: Features, terms: Terms, cap: int | None) -> str | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from enum import Enum, auto
 
 from rung.core.evidence import votes
-from rung.core.plan import TOOL_CALLS, Plan, StreamMode
+from rung.core.limits import spent_nanousd
+from rung.core.plan import TOOL_CALLS, Plan, Step, StreamMode
 from rung.core.types import History
 from rung.core.verdicts import Weight
 from rung.core.vote import AGREEMENT
@@ -50,16 +51,20 @@ def watched(plan: Plan, history: History, index: int) -> frozenset[str]:
     Agreement is about several answers and can break none of them off; a signal that fails says less
     than one half, and only where that would climb it may end an answer.
     """
-    step, above = plan.steps[index], plan.steps[index + 1 :]
-    cap = plan.cost_cap_nanousd
-    if cap is not None:
-        spent = sum(a.cost_nanousd + a.checking_nanousd for a in history) + step.worst_cost_nanousd
-        above = tuple(each for each in above if each.worst_cost_nanousd <= cap - spent)
-    if not above:
+    step = plan.steps[index]
+    spent = spent_nanousd(history) + step.worst_cost_nanousd
+    if not any(_payable(plan, above, spent) for above in plan.steps[index + 1 :]):
         return frozenset()
-    doubts = plan.min_confidence >= EVEN
+    doubts = plan.needed(step) >= EVEN
     return frozenset(
         check.name
         for check in step.checks
         if check.name != AGREEMENT and (doubts or check.weight is not Weight.SIGNAL)
     )
+
+
+def _payable(plan: Plan, step: Step, spent: int) -> bool:
+    """Whether a first call of this tier is allowed once so much has been spent."""
+    cap, most = plan.cost_cap_nanousd, step.most_spent_nanousd
+    within = cap is None or spent + step.worst_cost_nanousd <= cap
+    return within and (most is None or spent <= most)

@@ -62,6 +62,16 @@ CREATE TABLE calibrations (
 	CONSTRAINT created_unix_not_negative CHECK (created_unix >= 0)
 );
 
+-- create certificates
+CREATE TABLE certificates (
+	id SERIAL NOT NULL,
+	created_unix FLOAT NOT NULL,
+	ladder TEXT NOT NULL,
+	certificate_json TEXT NOT NULL,
+	PRIMARY KEY (id),
+	CONSTRAINT created_unix_not_negative CHECK (created_unix >= 0)
+);
+
 -- create events
 CREATE TABLE events (
 	id SERIAL NOT NULL,
@@ -525,6 +535,9 @@ INSERT INTO budgets (scope, name, per, start_unix, spent_nanousd, held_nanousd) 
 -- add to calibrations
 INSERT INTO calibrations (created_unix, ladder, tier, calibration_json, report_json) VALUES (%(created_unix)s, %(ladder)s::VARCHAR, %(tier)s::VARCHAR, %(calibration_json)s::VARCHAR, %(report_json)s::VARCHAR) RETURNING calibrations.id;
 
+-- add to certificates
+INSERT INTO certificates (created_unix, ladder, certificate_json) VALUES (%(created_unix)s, %(ladder)s::VARCHAR, %(certificate_json)s::VARCHAR) RETURNING certificates.id;
+
 -- add to events
 INSERT INTO events (created_unix, kind, name, detail_json) VALUES (%(created_unix)s, %(kind)s::VARCHAR, %(name)s::VARCHAR, %(detail_json)s::VARCHAR) RETURNING events.id;
 
@@ -839,6 +852,10 @@ WHERE labels.attempt_position IS NOT NULL ORDER BY labels.id;
 -- newest routers
 SELECT routers.id, routers.created_unix, routers.ladder, routers.model_json, routers.report_json
 FROM routers ORDER BY routers.id DESC;
+
+-- newest certificates
+SELECT certificates.id, certificates.created_unix, certificates.ladder, certificates.certificate_json
+FROM certificates ORDER BY certificates.id DESC;
 
 -- timed
 SELECT newest.started_unix, attempts.tier, attempts.model, attempts.started_at, attempts.ended_at, attempts.load_seconds, attempts.queued_seconds, attempts.first_token_seconds, attempts.input_tokens, attempts.cache_read_tokens, attempts.output_tokens, attempts.failure_fault, attempts.phase

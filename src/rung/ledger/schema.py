@@ -17,7 +17,7 @@ from rung.ledger.database import Backend, Connection
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-HEAD: Final = "0007"
+HEAD: Final = "0008"
 """The revision of the tables that this version writes."""
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"

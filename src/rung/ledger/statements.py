@@ -53,6 +53,7 @@ from rung.ledger.tables import (
     attempts,
     baselines,
     calibrations,
+    certificates,
     closings,
     inbox,
     labels,
@@ -282,6 +283,7 @@ def _of_trials() -> dict[str, ClauseElement | ExecutableDDLElement]:
         "trials": trials.order_by(requests.c.id, attempts.c.position),
         "trial labels": told,
         "newest routers": select(routers).order_by(routers.c.id.desc()),
+        "newest certificates": select(certificates).order_by(certificates.c.id.desc()),
     }
 
 

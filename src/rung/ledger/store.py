@@ -15,13 +15,23 @@ from rung.core.calibration import Calibration
 from rung.core.choosing import Chooser
 from rung.core.errors import LedgerError, RequestError
 from rung.core.labels import Closing, Label
+from rung.core.leeway import Promise
 from rung.core.outcome import Outcome
 from rung.core.plan import Plan
 from rung.core.standing import Turn
 from rung.core.trials import Past
 from rung.core.types import History
-from rung.ledger import calibrations, conversations, people, reading, routers, speeds
+from rung.ledger import (
+    calibrations,
+    certificates,
+    conversations,
+    people,
+    reading,
+    routers,
+    speeds,
+)
 from rung.ledger.calibrations import Key, Labels, StoredCalibration
+from rung.ledger.certificates import Certified, StoredCertificate
 from rung.ledger.codec import Rows
 from rung.ledger.database import Backend, Connection, Database, Place, database_at
 from rung.ledger.presence import Presence
@@ -222,6 +232,26 @@ class Ledger:
         """Put a router in force; see `routers.add`."""
         with self.writing() as connection:
             routers.add(connection, ladder, made, report, now)
+
+    def certificate(self, ladder: str) -> StoredCertificate | None:
+        """The one in force; see `certificates.current`."""
+        with self.reading() as connection:
+            return certificates.current(connection, ladder)
+
+    def certificates(self, ladder: str | None = None) -> list[StoredCertificate]:
+        """All that were stored, newest first; see `certificates.stored`."""
+        with self.reading() as connection:
+            return certificates.stored(connection, ladder)
+
+    def promised(self) -> dict[str, Promise]:
+        """What those in force rest on, by ladder; see `certificates.promised`."""
+        with self.reading() as connection:
+            return certificates.promised(connection)
+
+    def add_certificate(self, ladder: str, made: Certified | None, now: float, why: str) -> None:
+        """Put a ladder's certificate in force, or withdraw it; see `certificates.add`."""
+        with self.writing() as connection:
+            certificates.add(connection, ladder, made, now, why)
 
     def inbox_items(self) -> list[InboxItem]:
         """What was queued for a human, oldest first."""

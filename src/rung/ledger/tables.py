@@ -291,6 +291,16 @@ routers = Table(
     *not_negative("created_unix"),
 )
 
+certificates = Table(
+    "certificates",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("created_unix", Float, nullable=False),
+    Column("ladder", Text, nullable=False),
+    Column("certificate_json", Text, nullable=False),
+    *not_negative("created_unix"),
+)
+
 speeds = Table(
     "speeds",
     metadata,
