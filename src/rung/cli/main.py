@@ -11,6 +11,7 @@ import io
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from itertools import takewhile
 
 from cyclopts import App, CycloptsError
@@ -22,11 +23,15 @@ USAGE = 2
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command's line in the list of all, examples for its own page, and what it consists of."""
+    """A command's line in the list of all, examples for its own page, and what it consists of.
+
+    ``itself``: it is a command beside its parts, too.
+    """
 
     summary: str
     examples: tuple[str, ...]
     parts: Mapping[str, str] = field(default_factory=dict)
+    itself: bool = False
 
 
 COMMANDS = {
@@ -148,6 +153,30 @@ COMMANDS = {
             "off": "Withdraw what was trained.",
         },
     ),
+    "tune": Command(
+        "The cheapest ladder that meets a target, by recorded outcomes, and proof that it does.",
+        (
+            "rung tune --outcomes outcomes.jsonl.gz --baseline claude-opus-4-5",
+            "rung tune --outcomes outcomes.parquet --baseline gpt-5 --max-loss 1% --by category",
+            "rung tune --outcomes outcomes.csv --quality 74% --plot front.svg --json",
+            "rung tune --outcomes outcomes.csv --budget 0.05 --latency 20",
+            "rung tune --outcomes outcomes.csv --baseline gpt-5 --false-accept 5%",
+            "rung tune --ledger --since 30d",
+            "rung tune --ledger --apply",
+            "rung tune --check",
+        ),
+    ),
+    "replay": Command(
+        "What a ladder would have cost and got right on recorded outcomes, beside its controls.",
+        (
+            "rung replay --outcomes outcomes.jsonl.gz --ladder small,large",
+            "rung replay --outcomes outcomes.csv --ladder a,b,c --false-accept 5% --baseline c",
+            "rung replay --outcomes outcomes.csv --ladder a,b --check none --thresholds 0.8",
+            "rung replay --outcomes outcomes.csv --ladder a,b,c --give-up-above 0.10 --max-usd 2",
+            "rung replay --outcomes outcomes.parquet --config-ladder default --plot ladder.svg",
+            "rung replay --outcomes outcomes.csv --ladder a,b --engine --seed 7 --json",
+        ),
+    ),
     "inbox": Command(
         "What no tier passed and waits for a human.",
         (
@@ -188,8 +217,17 @@ COMMANDS = {
         ),
     ),
     "probe": Command(
-        "Measure a tier's speed, and whether it keeps to tools and schemas.",
-        ("rung probe local", "rung probe cheap --yes --json", "rung probe local --no-store"),
+        "Measure a tier, or what all tiers of a ladder make of your own requests.",
+        (
+            "rung probe local",
+            "rung probe cheap --yes --json",
+            "rung probe local --no-store",
+            "rung probe run --limit 200 --budget 5",
+            "rung probe run --category coding --since 30d --dry-run",
+            "rung probe run --requests prompts.jsonl --tiers small,large --write outcomes.jsonl",
+        ),
+        parts={"run": "Send a sample of your requests to every tier of a ladder."},
+        itself=True,
     ),
     "private": Command(
         "What left this machine, and that nothing private did.",
@@ -247,11 +285,15 @@ def build(*shown_whole: str) -> App:
     for name, command in COMMANDS.items():
         examples = "Examples:\n" + "\n".join(f"  {example}" for example in command.examples)
         if command.parts:
-            group = App(name=name, help=command.summary, help_epilogue=examples)
+            itself = command.itself and name in shown_whole
+            line = None if itself else command.summary
+            group = App(name=name, help=line, help_epilogue=examples)
             for part, summary in command.parts.items():
                 whole = name in shown_whole and part in shown_whole
                 told = {} if whole else {"help": summary}
                 group.command(f"rung.cli.{name}:{part}", name=part, **told)
+            if itself:
+                group.default(getattr(import_module(f"rung.cli.{name}"), name))
             app.command(group)
         else:
             own = {} if name in shown_whole else {"help": command.summary}
