@@ -25,6 +25,7 @@ from rung.cli.output import (
     table,
 )
 from rung.cli.settings import ConfigPath, Json, load, open_ledger
+from rung.cli.tune_check import broken_or_nothing
 from rung.core.errors import RequestError
 from rung.core.stats import rate
 from rung.ledger import Ledger, keys
@@ -75,10 +76,14 @@ def bill(  # noqa: PLR0913 a command's options
             ledger, since_unix=since_unix, until_unix=until_unix, by=by, baseline=baseline
         )
         names = _names(ledger) if by is BillBy.KEY else {}
+        broken = [] if json else broken_or_nothing(ledger, now)
     if json:
         print_json(to_json(made))
-    else:
-        show_bill(made, console(), names)
+        return
+    to = console()
+    show_bill(made, to, names)
+    for line in broken:
+        to.print(f"\n[red]{one_line(line, 200)}[/]")
 
 
 def _names(ledger: Ledger) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ async def _examine(found: Config) -> dict[str, Any]:
     from rung.verifiers.catalogue import plug_ins
 
     ledger = await asyncio.to_thread(_ledger, found)
+    certificates = await asyncio.to_thread(_certificates, found) if ledger["ok"] else []
     parts = assemble(found, ledger=False)
     try:
         names = list(parts.tiers)
@@ -58,7 +60,7 @@ async def _examine(found: Config) -> dict[str, Any]:
         "ledger": ledger,
         "tiers": tiers,
         "sandbox": sandbox,
-        "warnings": [*plug_ins().warnings, *privacy.warnings(found)],
+        "warnings": [*plug_ins().warnings, *privacy.warnings(found), *certificates],
     }
 
 
@@ -112,6 +114,17 @@ def _ledger(found: Config) -> dict[str, Any]:
     return {"path": place, "ok": True, "message": message}
 
 
+def _certificates(found: Config) -> list[str]:
+    """Those that no longer hold."""
+    from rung.cli.tune_check import broken_or_nothing
+    from rung.ledger import Ledger
+
+    if isinstance(found.ledger, Path) and not found.ledger.exists():
+        return []
+    with Ledger.open(found.ledger) as ledger:
+        return broken_or_nothing(ledger, time.time())
+
+
 def _writable(path: Path) -> bool:
     """Whether the nearest folder that exists would let the ledger be made."""
     import os
@@ -123,7 +136,8 @@ def _writable(path: Path) -> bool:
 def _show(report: dict[str, Any]) -> None:
     to = console()
     for problem in report.get("problems", ()):
-        to.print(f"[red]✗[/] {one_line(problem['place'], 300)}: {one_line(problem['message'], 300)}")
+        place, message = one_line(problem["place"], 300), one_line(problem["message"], 300)
+        to.print(f"[red]✗[/] {place}: {message}")
         if problem["fix"]:
             to.print(f"    fix: {one_line(problem['fix'], 300)}")
     if "problems" in report:
