@@ -53,13 +53,13 @@ def cascades(drawn: Sequence[Drawn]) -> dict[str, dict[str, Any]]:
     """By cheap model and task: a vote of cheap draws, then the strong model below a threshold."""
     found = {}
     for model, task, samples in CASCADES:
-        cases = list(_cases(drawn, model, task, samples))
+        cases = list(cases_of(drawn, model, task, samples))
         found[f"{model} on {task}"] = {"samples": samples} | curve(cases)
-    found["gpt-3.5-turbo on date, two prompts"] = {"samples": 2} | curve(list(_two(drawn)))
+    found["gpt-3.5-turbo on date, two prompts"] = {"samples": 2} | curve(list(two_prompts(drawn)))
     return found
 
 
-def _two(drawn: Sequence[Drawn]) -> Iterator[Case]:
+def two_prompts(drawn: Sequence[Drawn]) -> Iterator[Case]:
     """One answer in words, one by a program, and the strong model where they differ."""
     held = {(one.model, one.prompt, one.question): one for one in drawn if one.task == "date"}
     for (model, prompt, question), one in held.items():
@@ -79,7 +79,7 @@ def _two(drawn: Sequence[Drawn]) -> Iterator[Case]:
         )
 
 
-def _cases(drawn: Sequence[Drawn], model: str, task: str, samples: int) -> Iterator[Case]:
+def cases_of(drawn: Sequence[Drawn], model: str, task: str, samples: int) -> Iterator[Case]:
     strong = {
         (one.question, one.prompt.removeprefix("greedy_")): one
         for one in drawn
@@ -156,13 +156,13 @@ def chosen(cases: Sequence[Case]) -> dict[str, Any]:
         known = [case for case in cases if case.question in half]
         unseen = [case for case in cases if case.question not in half]
         threshold = next(
-            (t for t in thresholds if _lost(known, t) <= MARGIN and _saved(known, t) > 0), None
+            (t for t in thresholds if loss_of(known, t) <= MARGIN and saving_of(known, t) > 0), None
         )
         if threshold is None:
             always += 1
             continue
-        lost.append(_lost(unseen, threshold))
-        saved.append(_saved(unseen, threshold))
+        lost.append(loss_of(unseen, threshold))
+        saved.append(saving_of(unseen, threshold))
     return {
         "none": always / SPLITS,
         "against_strong": spread([-each for each in lost]) if lost else None,
@@ -170,11 +170,11 @@ def chosen(cases: Sequence[Case]) -> dict[str, Any]:
     }
 
 
-def _lost(cases: Sequence[Case], threshold: float) -> float:
+def loss_of(cases: Sequence[Case], threshold: float) -> float:
     return fmean(case.strong - _right(case, threshold) for case in cases)
 
 
-def _saved(cases: Sequence[Case], threshold: float) -> float:
+def saving_of(cases: Sequence[Case], threshold: float) -> float:
     spent = sum(_cost(case, threshold) for case in cases)
     return 1 - spent / sum(case.strong_cost for case in cases)
 
@@ -244,7 +244,7 @@ def _panels(
 ) -> dict[str, Any]:
     """Means and the middle 95% over the panels of one size."""
     seen: dict[str, list[float]] = {}
-    read = list(_read(panel, models))
+    read = list(read_panel(panel, models))
     for members in combinations(range(len(models)), size):
         rows = [_polled(question, members) for question in read]
         sure = [row for row in rows if row.score == 1.0]
@@ -263,7 +263,7 @@ def _makers(
     panel: Mapping[str, Mapping[str, Given]], models: Sequence[str]
 ) -> list[dict[str, Any]]:
     """Pairs of one maker's models against pairs of two makers': do they err together?"""
-    read = list(_read(panel, models))
+    read = list(read_panel(panel, models))
     seen: dict[str, list[tuple[float, float]]] = {"one maker": [], "two makers": []}
     for a, b in combinations(range(len(models)), 2):
         wrong = [one for one in read if not one.right[a] and not one.right[b]]
@@ -299,7 +299,7 @@ class Read:
     strong: Given
 
 
-def _read(panel: Mapping[str, Mapping[str, Given]], models: Sequence[str]) -> Iterator[Read]:
+def read_panel(panel: Mapping[str, Mapping[str, Given]], models: Sequence[str]) -> Iterator[Read]:
     for question, answers in panel.items():
         given = [answers[model] for model in models]
         yield Read(
@@ -329,21 +329,21 @@ def _panel_cascade(
 
     The chosen pair is the cheapest, strong calls included, that loses at most a point on one half.
     """
-    read = list(_read(panel, models))
-    pairs = {pair: _pair(read, pair) for pair in combinations(range(len(models)), 2)}
+    read = list(read_panel(panel, models))
+    pairs = {pair: pair_cases(read, pair) for pair in combinations(range(len(models)), 2)}
     lost, saved, none = [], [], 0
     for half in halves([question.question for question in read], SPLITS, SEED):
         known = {
             pair: [case for case in cases if case.question in half] for pair, cases in pairs.items()
         }
-        fit = [pair for pair, cases in known.items() if _lost(cases, 1.0) <= MARGIN]
+        fit = [pair for pair, cases in known.items() if loss_of(cases, 1.0) <= MARGIN]
         if not fit:
             none += 1
             continue
-        best = max(fit, key=lambda pair: _saved(known[pair], 1.0))
+        best = max(fit, key=lambda pair: saving_of(known[pair], 1.0))
         unseen = [case for case in pairs[best] if case.question not in half]
-        lost.append(_lost(unseen, 1.0))
-        saved.append(_saved(unseen, 1.0))
+        lost.append(loss_of(unseen, 1.0))
+        saved.append(saving_of(unseen, 1.0))
     every = list(pairs.values())
     return {
         "strong": PANEL_STRONG,
@@ -353,8 +353,8 @@ def _panel_cascade(
             {"models": [models[a], models[b]]} | _point(cases, 1.0) | {"single": _singles(cases)}
             for (a, b), cases in pairs.items()
         ],
-        "against_strong": spread([-_lost(cases, 1.0) for cases in every]),
-        "saved": spread([_saved(cases, 1.0) for cases in every]),
+        "against_strong": spread([-loss_of(cases, 1.0) for cases in every]),
+        "saved": spread([saving_of(cases, 1.0) for cases in every]),
         "held_out": {
             "none": none / SPLITS,
             "against_strong": spread([-each for each in lost]) if lost else None,
@@ -367,7 +367,7 @@ def _singles(cases: Sequence[Case]) -> float:
     return fmean(case.single for case in cases)
 
 
-def _pair(read: Sequence[Read], pair: tuple[int, int]) -> list[Case]:
+def pair_cases(read: Sequence[Read], pair: tuple[int, int]) -> list[Case]:
     return [
         Case(
             question=question.question,
