@@ -23,6 +23,7 @@ from rung.tuner.aims import (
     Tuned,
 )
 from rung.tuner.choice import Choice, Columns, Run, Runner, carried_out, run
+from rung.tuner.losses import loss_bound
 from rung.tuner.outcomes import Floats
 from rung.tuner.paired import NORMAL
 from rung.tuner.prepared import Prepared
@@ -47,6 +48,9 @@ ASSUMED = {
     ),
     Basis.NOTHING: ("No guarantee: the target may be missed.",),
 }
+CHEAPEST_OF = 5
+"""As many ladders as the cheapest was picked from, about: they share most of their calls."""
+
 FEW = 100
 """Queries below which intervals are wide, and a word is due."""
 
@@ -138,16 +142,18 @@ class Answer:
         return max(0.0, near - z * float(np.sqrt(near * (1 - near) / (n + z * z))))
 
     def _upper(self, cost: Floats) -> float:
-        """Above the estimate by as much as the cheapest of many may owe to chance."""
-        n = intervals.effective(self._weight)
-        mean = float(np.average(cost, weights=self._weight))
-        spread = float(np.sqrt(np.average((cost - mean) ** 2, weights=self._weight)))
-        z = NORMAL.inv_cdf(1 - (1 - self.aim.confidence) / 2)
-        # Costs lean to the right: t's tails stand in for the dearest that were not drawn.
-        wide = z * (1 + (z * z + 1) / (4 * max(n, 2)))
-        skew = float(np.average((cost - mean) ** 3, weights=self._weight)) / max(spread**3, 1e-300)
-        lean = max(0.0, skew) * (2 * z * z + 1) / (6 * np.sqrt(max(n, 1)))
-        return float(mean + (wide + lean) * spread / np.sqrt(max(n, 1))) / NANOUSD
+        """A bound that reckons with what was not drawn: every tier asked, on the dearest query."""
+        outcomes, choice = self.made.outcomes, self.choice
+        ladders = [choice.ladder, choice.rest, *choice.by_category.values()]
+        dearest = max(
+            float(outcomes.cost[:, list(ladder)].sum(axis=1).max()) for ladder in ladders if ladder
+        )
+        if dearest <= 0:
+            return 0.0
+        # The cheapest of many looks cheaper than it is.
+        confidence = 1 - (1 - self.aim.confidence) / CHEAPEST_OF
+        bound = loss_bound(-cost / dearest, 1.0, confidence, outcomes.weight)
+        return -bound.lower * dearest / NANOUSD
 
     def _target(self) -> float | None:
         if self.aim.quality is not None:
@@ -239,7 +245,7 @@ class Answer:
     def _warnings(self) -> list[str]:
         n, found = len(self.made.outcomes), []
         if n < FEW:
-            found.append(f"{n} queries are few: intervals are wide, and little can be certified.")
+            found.append(f"Only {n:,} queries: intervals are wide, and little can be certified.")
         if not self.made.even:
             effective = intervals.effective(self._weight)
             found.append(f"By their weights these {n:,} queries tell as much as {effective:,.0f}.")

@@ -62,7 +62,8 @@ def tango(b: Ints, c: Ints, n: int, margin: float) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         score = excess / np.sqrt(variance)
     flat = np.sign(excess) * FARTHEST
-    return np.clip(np.where(variance > 1e-12, score, flat), -FARTHEST, FARTHEST)
+    found: Floats = np.clip(np.where(variance > 1e-12, score, flat), -FARTHEST, FARTHEST)
+    return found
 
 
 @lru_cache(maxsize=64)
@@ -88,9 +89,8 @@ def _table(n: int, margin: float) -> Floats:
 
 
 def _logs(chance: float, times: Ints) -> Floats:
-    if chance > 0:
-        return times * np.log(chance)
-    return np.where(times > 0, -np.inf, 0.0)
+    found: Floats = times * np.log(chance) if chance > 0 else np.where(times > 0, -np.inf, 0.0)
+    return found
 
 
 def deviates(p: Floats) -> Floats:

@@ -18,6 +18,7 @@ from rung.tuner.paired import FARTHEST, binomial_z, normal
 from rung.tuner.prepared import Prepared
 from rung.tuner.proof import proven, safe_ladder
 from rung.tuner.stepdown import (
+    FEWEST,
     INSIDE,
     Bar,
     Mixtures,
@@ -93,7 +94,7 @@ def _against_reference(asked: _Asked, reference: int) -> Choice:
         chosen = _translated(asked, kept, (best.cheap, best.rest, best.share))
         chosen = replace(chosen, basis=Basis.PROOF, p_value=best.p_value, level=best.level)
         return replace(chosen, others=_others(asked, reference, None))
-    if not tried.cheap.size:
+    if not tried.cheap.size or found.patterns.n < FEWEST:
         return replace(kept, others=_others(asked, reference, None))
     mixed = mixtures(found, tried, safe, aim.max_loss)
     allowed = _allowed(asked, tried, mixed, safe)

@@ -50,6 +50,8 @@ WORTH_SCORING = 1.0
 """Below that plain deviate no score is computed: it could not be significant."""
 
 ROUNDS = 6
+FEWEST = 30
+"""Queries below which nothing is tested: scores are not to be trusted on fewer."""
 
 
 @dataclass(frozen=True, eq=False)
