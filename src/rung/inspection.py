@@ -71,6 +71,7 @@ def problems(config: Config, ready: Container[str] = ()) -> list[Problem]:
         for line in ladder.verify:
             if line not in config.file.verifiers and is_command(line):
                 found += _collect(f"ladders.{name}.verify", partial(command_of, line, config))
+    found += _limit_problems(config)
     found += _inbox_problems(config)
     found += _vote_problems(config)
     found += _sandbox_problems(config)
@@ -111,6 +112,24 @@ def _tier_problems(
         said = "is for local tiers; this one's tokens have a price of their own."
         yield Problem(f"{place}.usd_per_second", said, "remove it, or give the tier a `price` too")
     yield from _collect(f"{place}.price", lambda: pricer_of(table, row, book))
+
+
+CLIMBING = frozenset({"most_spent_usd", "reach"})
+"""Limits on whether a request climbs to a tier."""
+
+
+def _limit_problems(config: Config) -> Iterator[Problem]:
+    """Limits of tiers that have no use for them."""
+    for name, ladder in config.file.ladders.items():
+        for tier, limits in ladder.limits.items():
+            place = f"ladders.{name}.limits.{tier}"
+            if tier not in ladder.tiers:
+                near = nearest(tier, ladder.tiers) or "add it to `tiers`, or remove the table"
+                yield Problem(place, f"tier {tier!r} does not stand on the ladder.", near)
+            elif tier == ladder.tiers[0]:
+                for key in sorted(limits.model_fields_set & CLIMBING):
+                    said = "does nothing for the lowest tier, which nothing climbs to."
+                    yield Problem(f"{place}.{key}", said, "remove it")
 
 
 def _inbox_problems(config: Config) -> Iterator[Problem]:

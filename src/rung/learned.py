@@ -2,7 +2,7 @@
 
 Tiers that are surely not worth their try are skipped for a category; where a router was trained and
 may decide, it does so request by request. A small share starts at the bottom all the same, so that
-a change is noticed.
+a change is noticed. Of a ladder with a certificate nothing is skipped that it rests on.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from rung.core.choosing import Chooser, Goal
 from rung.core.draws import draw
 from rung.core.features import Features
 from rung.core.guidance import NOTHING_TAUGHT, Taught
+from rung.core.leeway import Promise, may_skip
 from rung.core.outcome import Outcome
 from rung.core.plan import NO_LEAD, Lead, Policy
 from rung.core.skipping import NANO, Skip, Tally, prospects, skip
@@ -74,6 +75,10 @@ class Archive(Protocol):
         """Those in force, by ladder."""
         ...
 
+    def promised(self) -> Mapping[str, Promise]:
+        """What certificates in force rest on, by ladder."""
+        ...
+
 
 class Counts:
     """Trials of each ladder: of all requests, and by category. Not safe in several threads."""
@@ -119,6 +124,7 @@ class Experienced(Learned):
         self._clock = clock
         self._counts = Counts()
         self._routers: Mapping[str, Chooser] = {}
+        self._promised: Mapping[str, Promise] = {}
         self._lock = threading.Lock()
         self._due = 0.0
         self._refreshed = 0
@@ -169,6 +175,8 @@ class Experienced(Learned):
         """Take up routers, and count the ledger's requests now and then. Raises LedgerError."""
         if self._archive is None:
             return
+        # First: what is learned below may break what was promised.
+        self._promised = self._archive.promised()
         self._routers = self._archive.newest_routers()
         if self._rules.skip and self._refreshed % RECOUNT == 0:
             counts = Counts()
@@ -179,6 +187,8 @@ class Experienced(Learned):
         self._refreshed += 1
 
     def _proposed(self, policy: Policy, category: str, known: tuple[int, ...]) -> Skip | None:
+        if not may_skip(policy, self._promised.get(policy.ladder)):
+            return None
         router = self._router(policy)
         if router is not None:
             entry, chance = router.entry(known)

@@ -33,12 +33,11 @@ from rung.core.types import (
 )
 from rung.core.verdicts import Status
 from rung.intake import Intake, Parts
-from rung.ledger.speeds import PROBES
+from rung.ledger.speeds import PROBES, PROJECT
 from rung.pace import timing_of_attempt
 from rung.providers.base import Health
 from rung.ways import Ways
 
-PROJECT = "rung probe"
 SHORT_WORDS = 40
 LEAST_WORDS, MOST_WORDS = 300, 3000
 READING_SECONDS = 8.0

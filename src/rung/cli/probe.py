@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from rung.assemble import Assembly, assemble
 from rung.cli.output import NOTHING, console, money, one_line, print_json, seconds
+from rung.cli.probe_run import run  # noqa: F401 a part of this command
 from rung.cli.settings import ConfigPath, Json, load
 from rung.core.errors import RequestError, UpstreamError
 from rung.core.nearest import nearest

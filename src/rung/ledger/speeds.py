@@ -15,6 +15,9 @@ PROBES = "rung:probe"
 """The ladder's name of calls that `rung probe` makes: no ladder of a configuration has such a one.
 What these calls tell of a speed is stored apart, if it is."""
 
+PROJECT = "rung probe"
+"""What such calls are billed under."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timed:

@@ -17,6 +17,7 @@ from rung.ledger import stored
 from rung.ledger.database import Connection, Row
 from rung.ledger.judged import AuditSpend, JudgedBy, Key, VerifierLine
 from rung.ledger.people import counted
+from rung.ledger.speeds import PROBES
 from rung.ledger.tables import attempts, labels, requests, verdicts
 
 _Query = Select[*tuple[Any, ...]]
@@ -113,17 +114,18 @@ class VerdictCounts:
                 )
 
     def audits(self) -> AuditSpend:
-        """What second looks cost, by when they were made, and what came of them."""
+        """What second looks cost, by when they were made, and what came of them; without probes."""
+        looks = [_r.audit_of.is_not(None), _r.ladder != PROBES, *self._within]
         statement: _Query = select(
             func.count(_r.audit_of.distinct()).label("audited"),
             func.coalesce(func.sum(_r.cost_nanousd), 0).label("cost"),
         )
-        (looked,) = self._run(statement.where(_r.audit_of.is_not(None), *self._within))
+        (looked,) = self._run(statement.where(*looks))
         told = func.count(_a.answer_sha256).label("answered")
         calls = select(func.count().label("calls"), told).select_from(
             attempts.join(requests, _r.id == _a.request_id)
         )
-        (called,) = self._run(calls.where(_r.audit_of.is_not(None), *self._within))
+        (called,) = self._run(calls.where(*looks))
         labelled = sum(label.source is LabelSource.AUDIT for label in self._labels())
         failed = called["calls"] - called["answered"]
         return AuditSpend(looked["audited"], called["calls"], labelled, looked["cost"], failed)
