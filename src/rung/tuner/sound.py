@@ -19,10 +19,10 @@ from rung.tuner.prepared import Prepared
 from rung.tuner.proof import proven, safe_ladder
 from rung.tuner.stepdown import (
     FEWEST,
-    INSIDE,
     Bar,
     Mixtures,
     Pairs,
+    inside,
     mixtures,
     pairs,
     resampled,
@@ -229,11 +229,11 @@ def _against_number(asked: _Asked) -> Choice:
         means: Floats = (times @ (1 - found.missed[:, some])) * scale
         return means
 
-    doubt = 1 - aim.confidence
-    bar = significant(z, plain, drawn, ALONE / INSIDE if aim.mode is Mode.NONE else doubt)
     if aim.mode is Mode.NONE:
         least = NormalDist().inv_cdf(1 - ALONE)
         bar = Bar(least, z > least)
+    else:
+        bar = significant(z, plain, drawn, inside(1 - aim.confidence, n))
     passed = np.flatnonzero(bar.passed & asked.quick)
     others = _fronted(asked, z, bar)
     hoped = plain > LIKELY

@@ -39,7 +39,11 @@ DRAWS = 300
 """Of the queries, to see how large the largest deviate gets by chance."""
 
 INSIDE = 0.5
-"""The level inside, as a share of the doubt asked for: the rest pays for what is approximate."""
+INSIDE_FEW = 0.35
+"""The level inside, as a share of the doubt asked for: the rest pays for what is approximate. On
+fewer than ``FEW`` queries more is."""
+
+FEW = 100
 
 NEAR = 1.0
 FAR = 3.0
@@ -155,7 +159,12 @@ def step_down(found: Family, tried: Pairs, mixed: Mixtures, doubt: float, seed: 
 
     plain = mixed.gain / np.sqrt(np.maximum(mixed.error**2, 1e-12) / n)
     plain[mixed.error == 0] = FARTHEST
-    return significant(mixed.z, plain, drawn, doubt)
+    return significant(mixed.z, plain, drawn, inside(doubt, n))
+
+
+def inside(doubt: float, n: int) -> float:
+    """The level that tests of so many queries have to keep to, all of them together."""
+    return doubt * (INSIDE if n >= FEW else INSIDE_FEW)
 
 
 def resampled(found: Patterns, seed: int) -> Floats:
@@ -165,15 +174,16 @@ def resampled(found: Patterns, seed: int) -> Floats:
     return (times / found.n).astype(np.float32)
 
 
-def significant(z: Floats, plain: Floats, drawn: Callable[[Ints], Floats], doubt: float) -> Bar:
-    """Which deviates ``z`` stand out of all that were tried.
+def significant(z: Floats, plain: Floats, drawn: Callable[[Ints], Floats], level: float) -> Bar:
+    """Which deviates ``z`` stand out of all that were tried, at this level.
 
     ``plain`` are the same without care for small numbers; ``drawn`` gives, for some places, what
     the centred ones come to whenever queries are drawn again (draws x places).
     """
-    level = doubt * INSIDE
     lowest = bar = NormalDist().inv_cdf(1 - level)
-    counted = np.flatnonzero((plain <= NEAR) & (plain >= -FAR))
+    # Where hardly anything was seen to differ, plain deviates are large for nothing.
+    near = (np.minimum(z, plain) <= NEAR) & (plain >= -FAR) & (plain < FARTHEST)
+    counted = np.flatnonzero(near)
     deviates = drawn(counted)
     passed = np.zeros(z.size, dtype=bool)
     for _ in range(ROUNDS):
