@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import floor, inf
 from time import perf_counter
 
 import numpy as np
@@ -39,7 +40,7 @@ ASSUMED = {
     Basis.TESTED: (
         ALIKE,
         SOUND_CHECK,
-        "The test is exact, its correction for all that was tried is so for many queries only.",
+        "Tests are exact, or nearly; their correction for all that was tried is so for many queries.",
     ),
     Basis.PROOF: (
         ALIKE,
@@ -100,7 +101,7 @@ class Answer:
 
     def _alone(self) -> Run | None:
         reference = self.made.reference
-        return None if reference is None else self.runner(self.made.outcomes, (reference,))
+        return None if reference is None else self.runner(self.made.outcomes, (reference,), inf)
 
     def _quality(self, right: Floats) -> Estimate:
         found = intervals.share(right, self._weight)
@@ -179,25 +180,27 @@ class Answer:
                 name: replace(self._policy(ladder), ladder=name)
                 for name, ladder in choice.by_category.items()
             }
-            return Tuned(self._policy(choice.ladder), own)
-        return Tuned(
-            self._policy(choice.rest), part=Part(choice.share, self._policy(choice.ladder))
-        )
+            return Tuned(self._policy(choice.ladder, choice.limit), own)
+        part = Part(choice.share, self._policy(choice.ladder, choice.limit))
+        return Tuned(self._policy(choice.rest), part=part)
 
-    def _policy(self, ladder: Columns) -> Policy:
+    def _policy(self, ladder: Columns, limit: float = inf) -> Policy:
         """The ladder; where a model is asked once and twice, the tier that asks it twice."""
         rungs: dict[str, Rung] = {}
         for column in ladder:
             rung = self.made.rungs[column]
             if rung.tier not in rungs or rungs[rung.tier].samples < rung.samples:
                 rungs[rung.tier] = rung
+        if limit < inf:
+            last = next(reversed(rungs))
+            rungs[last] = replace(rungs[last], most_spent_nanousd=floor(limit))
         return Policy("", tuple(rungs.values()), on_exhausted=self.choice.on_exhausted)
 
     def _alternatives(self) -> tuple[Alternative, ...]:
         chosen = () if self.choice.share < 1 else self.choice.ladder
         found = []
         for other in self.choice.others:
-            made = self.runner(self.made.outcomes, other.ladder)
+            made = self.runner(self.made.outcomes, other.ladder, inf)
             same = other.ladder == chosen
             found.append(
                 Alternative(
@@ -233,7 +236,7 @@ class Answer:
                 " rest gains over the reference pays for what they lose."
             )
         if choice.hope and choice.needed is not None:
-            hoped = self.runner(self.made.outcomes, choice.hope)
+            hoped = self.runner(self.made.outcomes, choice.hope, inf)
             cost = float(np.average(hoped.cost, weights=self._weight)) / NANOUSD
             names = " -> ".join(rung.tier for rung in self._policy(choice.hope).rungs)
             found.append(

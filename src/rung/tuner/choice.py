@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 
 import numpy as np
 
@@ -27,6 +28,7 @@ class Other:
 class Choice:
     """``share`` of the requests go by ``ladder``, the others by ``rest``; shares are 0..1.
 
+    ``limit``: the last tier of ``ladder`` is asked where no more nano-dollars were spent before.
     ``bar`` is the deviate that the estimate's lower bound has to allow for, being the best of many.
     ``p_value`` and ``level``: of the test, ``None`` where nothing was tested. ``needed``: about how
     many queries would certify ``hope``, a cheaper ladder that looks good enough, if they went on
@@ -38,6 +40,7 @@ class Choice:
     basis: Basis
     share: float = 1.0
     rest: Columns = ()
+    limit: float = inf
     bar: float = 0.0
     p_value: float | None = None
     level: float | None = None
@@ -65,30 +68,37 @@ class Run:
         return Run(self.right * share, self.cost * share, self.seconds * share)
 
 
-def run(outcomes: Outcomes, ladder: Columns) -> Run:
-    """A ladder whose check is sound: the first right answer is served, what failed is paid for."""
-    open_ = np.ones(len(outcomes))
+def run(outcomes: Outcomes, ladder: Columns, limit: float = inf) -> Run:
+    """A ladder whose check is sound: the first right answer is served, what failed is paid for.
+
+    Its last tier is asked where no more than ``limit`` nano-dollars were spent before.
+    """
+    open_, right = np.ones(len(outcomes)), np.zeros(len(outcomes))
     cost, seconds = np.zeros(len(outcomes)), np.zeros(len(outcomes))
-    for column in ladder:
+    for place, column in enumerate(ladder):
+        if place == len(ladder) - 1 and place:
+            open_ = open_ * (cost <= limit)
         cost += open_ * outcomes.cost[:, column]
         if outcomes.seconds is not None:
             seconds += open_ * outcomes.seconds[:, column]
+        right += open_ * outcomes.correct[:, column]
         open_ = open_ * (1 - outcomes.correct[:, column])
-    return Run(1 - open_, cost, seconds)
+    return Run(right, cost, seconds)
 
 
-Runner = Callable[[Outcomes, Columns], Run]
+Runner = Callable[[Outcomes, Columns, float], Run]
 """What a ladder comes to: `run`, or with a check that errs."""
 
 
 def carried_out(outcomes: Outcomes, choice: Choice, runner: Runner = run) -> Run:
     """All queries by what was chosen for them; a share of all is a share of each."""
-    made = runner(outcomes, choice.ladder)
+    made = runner(outcomes, choice.ladder, choice.limit)
     if choice.share < 1:
-        return made.times(choice.share) + runner(outcomes, choice.rest).times(1 - choice.share)
+        rest = runner(outcomes, choice.rest, inf)
+        return made.times(choice.share) + rest.times(1 - choice.share)
     for name, ladder in choice.by_category.items():
         rows = outcomes.category == outcomes.categories.index(name)
-        own = runner(outcomes, ladder)
+        own = runner(outcomes, ladder, inf)
         made = Run(
             np.where(rows, own.right, made.right),
             np.where(rows, own.cost, made.cost),

@@ -7,7 +7,7 @@ for how it is certified.
 from __future__ import annotations
 
 from itertools import permutations
-from math import perm
+from math import inf, perm
 
 import numpy as np
 
@@ -69,7 +69,7 @@ def choose_erring(made: Prepared, aim: Aim) -> Choice:
 def runner(errors: Errors) -> Runner:
     """What a ladder comes to on the mean over the check's errors; its last answer is served."""
 
-    def run(outcomes: Outcomes, ladder: Columns) -> Run:
+    def run(outcomes: Outcomes, ladder: Columns, _limit: float = inf) -> Run:
         made = checked(outcomes, errors)
         order = np.array([ladder])
         right = rights_of(made, order, OnExhausted.BEST)[0].astype(float)

@@ -18,6 +18,9 @@ import numpy as np
 
 from rung.tuner.outcomes import Floats, Ints, Outcomes
 
+FEW = 2000
+"""Queries up to which each is looked at by itself."""
+
 MOST_LADDERS = 60_000
 """Above, the dearest models are left out until there are no more."""
 
@@ -26,6 +29,7 @@ MOST_LADDERS = 60_000
 class Patterns:
     """Queries by who passes: ``failed`` (U x M) is 1 where a model fails, ``count`` (U) how many.
 
+    ``kind`` (N) is each query's pattern; few queries are a pattern each.
     ``spent`` and ``seconds`` (U x M) are sums over a pattern's queries: cost in nano-dollars, and
     latency, zero where none is known. ``n`` is the number of queries.
     """
@@ -34,6 +38,7 @@ class Patterns:
     count: Floats
     spent: Floats
     seconds: Floats
+    kind: Ints
     n: int
 
 
@@ -63,7 +68,10 @@ class Family:
 def patterns(outcomes: Outcomes) -> Patterns:
     """The same queries by who passes. Outcomes must be whole: right or wrong, and all observed."""
     failed = outcomes.correct < 1.0
-    kinds, kind = np.unique(np.packbits(failed, axis=1), axis=0, return_inverse=True)
+    kinds = np.packbits(failed, axis=1)
+    kind: Ints = np.arange(len(outcomes), dtype=np.int64)
+    if len(outcomes) > FEW:
+        kinds, kind = np.unique(kinds, axis=0, return_inverse=True)
     rows = kinds.shape[0]
     seconds = np.zeros_like(outcomes.cost) if outcomes.seconds is None else outcomes.seconds
 
@@ -76,6 +84,7 @@ def patterns(outcomes: Outcomes) -> Patterns:
         np.bincount(kind, minlength=rows).astype(float),
         summed(outcomes.cost),
         summed(np.nan_to_num(seconds)),
+        kind,
         len(outcomes),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import ceil
+from math import ceil, isnan
 from statistics import NormalDist
 
 import numpy as np
@@ -13,7 +13,8 @@ from rung.tuner.aims import Aim, Basis, Mode
 from rung.tuner.choice import Choice, Columns, Other
 from rung.tuner.family import Family, affordable, family, patterns
 from rung.tuner.front import pareto, spread
-from rung.tuner.outcomes import Floats, Ints
+from rung.tuner.giving_up import giving_up
+from rung.tuner.outcomes import Floats, Ints, Outcomes
 from rung.tuner.paired import FARTHEST, binomial_z, normal
 from rung.tuner.prepared import Prepared
 from rung.tuner.proof import proven, safe_ladder
@@ -48,6 +49,7 @@ class _Asked:
 
     made: Prepared
     aim: Aim
+    cut: Outcomes
     found: Family
     columns: Ints
     quick: NDArray[np.bool_]
@@ -71,7 +73,7 @@ def choose(made: Prepared, aim: Aim) -> Choice:
     cut = made.outcomes.of([made.outcomes.models[column] for column in columns])
     found = family(patterns(cut), aim.max_tiers)
     slowest = np.inf if aim.slowest_seconds is None else aim.slowest_seconds
-    asked = _Asked(made, aim, found, columns, found.seconds <= slowest)
+    asked = _Asked(made, aim, cut, found, columns, found.seconds <= slowest)
     if kept is None:
         return _against_number(asked)
     return _against_reference(asked, int(np.flatnonzero(columns == kept)[0]))
@@ -84,11 +86,13 @@ def _against_reference(asked: _Asked, reference: int) -> Choice:
     aim, found = asked.aim, asked.found
     safe = _safe(asked, reference)
     kept = Choice(asked.ladder(safe), Basis.REFERENCE_KEPT)
-    tried = pairs(found, reference, safe)
+    given = None
+    if aim.give_up and aim.max_tiers > 1 and aim.mode is not Mode.PROOF:
+        given = giving_up(asked.cut, found, reference, safe, aim.max_tiers)
+    tried = pairs(found, reference, safe, given)
     if aim.mode is Mode.PROOF:
         limits = (aim.max_tiers, aim.seed)
-        cut = asked.made.outcomes.of([asked.made.outcomes.models[j] for j in asked.columns])
-        best = proven(cut, reference, aim.max_loss, 1 - aim.confidence, limits)
+        best = proven(asked.cut, reference, aim.max_loss, 1 - aim.confidence, limits)
         if best is None or not aim.give_up or aim.slowest_seconds is not None:
             return replace(kept, others=_others(asked, reference, None))
         chosen = _translated(asked, kept, (best.cheap, best.rest, best.share))
@@ -103,7 +107,10 @@ def _against_reference(asked: _Asked, reference: int) -> Choice:
     chosen = replace(kept, bar=bar.z)
     if passed.size:
         best_place = int(passed[np.argmin(mixed.cost[passed])])
-        cheap = found.columns(int(tried.cheap[mixed.ladder[best_place]]))
+        row = int(mixed.ladder[best_place])
+        cheap, limit = found.columns(int(tried.cheap[row])), float(tried.limit[row])
+        if not isnan(limit):
+            cheap, chosen = (*cheap, reference), replace(chosen, limit=limit)
         share = float(mixed.share[best_place])
         chosen = _translated(asked, chosen, (cheap, found.columns(safe), share))
         basis = Basis.NOTHING if aim.mode is Mode.NONE else Basis.TESTED
@@ -141,7 +148,7 @@ def _allowed(asked: _Asked, tried: Pairs, mixed: Mixtures, safe: int) -> NDArray
     whole = np.isclose(mixed.share, 1.0) if not aim.give_up else np.ones(mixed.z.size, bool)
     if aim.slowest_seconds is None:
         return whole
-    seconds = mixed.share * found.seconds[tried.cheap[mixed.ladder]]
+    seconds = mixed.share * tried.seconds[mixed.ladder]
     quick: NDArray[np.bool_] = (
         seconds + (1 - mixed.share) * found.seconds[safe] <= aim.slowest_seconds
     )
@@ -165,7 +172,10 @@ def _hope(
     reached = min(safe_cost, passed.min() if passed.size else np.inf)
     plain = mixed.gain / np.sqrt(np.maximum(mixed.error**2, 1e-12) / n)
     hoped = np.flatnonzero(
-        np.isclose(mixed.share, 1.0) & (plain > LIKELY) & (mixed.cost < WORTH_MORE * reached)
+        np.isclose(mixed.share, 1.0)
+        & np.isnan(tried.limit[mixed.ladder])
+        & (plain > LIKELY)
+        & (mixed.cost < WORTH_MORE * reached)
     )
     if not hoped.size:
         return (), None
@@ -186,7 +196,7 @@ def _others(
     bar = np.inf
     if tested is not None:
         tried, mixed, line = tested
-        whole = np.isclose(mixed.share, 1.0)
+        whole = np.isclose(mixed.share, 1.0) & np.isnan(tried.limit[mixed.ladder])
         z[tried.cheap[mixed.ladder[whole]]] = mixed.z[whole]
         bar = line.z
     keeping = set(found.with_column(reference).tolist())

@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.tuner.family import Family, Patterns
+from rung.tuner.giving_up import Given
 from rung.tuner.outcomes import Floats, Ints
 from rung.tuner.paired import FARTHEST, exact_z
 from rung.tuner.scores import restricted_z
@@ -87,40 +88,60 @@ class Bar:
 class Pairs:
     """Cheap ladders against the reference, on the same queries.
 
-    ``cheap`` (H) are places in the family; ``gains`` and ``losses`` (U x H) are 1 on patterns where
-    a ladder passes and the reference fails, and the other way round; ``safe_gains`` (U) those of
-    the safe ladder.
+    ``cheap`` (H) are places in the family; ``limit`` (H) is the most that may have been spent for
+    the reference to be asked after them, NaN where it is not asked at all; ``cost`` and ``seconds``
+    (H) are means; ``gains`` and ``losses`` (U x H) are the shares of a pattern's queries where a
+    ladder passes and the reference fails, and the other way round; ``safe_gains`` (U) those of the
+    safe ladder.
     """
 
     cheap: Ints
+    limit: Floats
+    cost: Floats
+    seconds: Floats
     gains: Floats
     losses: Floats
     safe_gains: Floats
 
 
-def pairs(found: Family, reference: int, safe: int) -> Pairs:
-    """All ladders without the reference that cost less than the safe one."""
+def pairs(found: Family, reference: int, safe: int, given: Given | None = None) -> Pairs:
+    """All ladders without the reference that cost less than the safe one, and those given."""
     without = (found.order != reference).all(axis=1) & (found.cost < found.cost[safe])
     cheap = np.flatnonzero(without)
     fails = found.patterns.failed[:, [reference]]
     missed = found.missed[:, cheap]
-    return Pairs(
+    plain = Pairs(
         cheap,
+        np.full(cheap.size, np.nan),
+        found.cost[cheap],
+        found.seconds[cheap],
         fails * (1 - missed),
         (1 - fails) * missed,
         fails[:, 0] * (1 - found.missed[:, safe]),
+    )
+    if given is None:
+        return plain
+    less = np.flatnonzero(given.cost < found.cost[safe])
+    return Pairs(
+        np.concatenate([plain.cheap, given.below[less]]),
+        np.concatenate([plain.limit, given.limit[less]]),
+        np.concatenate([plain.cost, given.cost[less]]),
+        np.concatenate([plain.seconds, given.seconds[less]]),
+        np.concatenate([plain.gains, given.gains[:, less]], axis=1),
+        np.concatenate([plain.losses, given.losses[:, less]], axis=1),
+        plain.safe_gains,
     )
 
 
 def mixtures(found: Family, tried: Pairs, safe: int, margin: float) -> Mixtures:
     """All mixtures of these with the safe ladder, each with its own test."""
     n, count = found.patterns.n, found.patterns.count
-    gained, lost = count @ tried.gains, count @ tried.losses
+    gained, lost = np.rint(count @ tried.gains), np.rint(count @ tried.losses)
     both = (count * tried.safe_gains) @ tried.gains
     safe_gained = count @ tried.safe_gains
     share: Floats = np.tile(SHARES, tried.cheap.size)
     of: Ints = np.repeat(np.arange(tried.cheap.size), SHARES.size)
-    cost = share * found.cost[tried.cheap[of]] + (1 - share) * found.cost[safe]
+    cost = share * tried.cost[of] + (1 - share) * found.cost[safe]
     counts: Floats = np.stack(
         [
             lost[of],
@@ -155,6 +176,9 @@ def step_down(found: Family, tried: Pairs, mixed: Mixtures, doubt: float, seed: 
         scale = (np.sqrt(n) / mixed.error[some]).astype(np.float32)
         means: Floats = ladders[:, mixed.ladder[some]] * (share * scale)
         means += safe * ((1 - share) * scale)
+        if found.patterns.count.size < n:
+            # What differs within a pattern is not drawn again: it is made up for.
+            means /= np.maximum(means.std(axis=0), 1e-6)
         return means
 
     plain = mixed.gain / np.sqrt(np.maximum(mixed.error**2, 1e-12) / n)
