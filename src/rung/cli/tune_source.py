@@ -84,7 +84,10 @@ def source(asked: Options, around: Surroundings) -> Source:
             fix="add `cost_usd`, or tokens and prices: --price-file FILE",
         )
     if (rates := asked.told_rates) is not None:
-        return replace(found, errors=Errors(false_accept=rates[0], false_reject=rates[1]))
+        # What is told stands over what the outcomes have on record.
+        told = replace(found.outcomes, accepted=None)
+        errors = Errors(false_accept=rates[0], false_reject=rates[1])
+        return replace(found, outcomes=told, errors=errors)
     return found
 
 

@@ -40,7 +40,7 @@ ASSUMED = {
     Basis.TESTED: (
         ALIKE,
         SOUND_CHECK,
-        "Tests are exact, or nearly; their correction for all that was tried is so for many queries.",
+        "Tests are exact, or nearly; their correction for all that was tried is for many queries.",
     ),
     Basis.PROOF: (
         ALIKE,

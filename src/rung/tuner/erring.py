@@ -88,7 +88,7 @@ def assumed(outcomes: Outcomes, errors: Errors) -> str:
     accept, reject = highest_accept(errors), highest_reject(errors)
     return (
         f"The check passes at most {accept:.1%} of wrong answers and fails at most {reject:.1%} of"
-        " right ones, whatever else is true of them."
+        " right ones, on hard queries as on easy ones."
     )
 
 
