@@ -34,6 +34,9 @@ from rung.tuner.stepdown import (
 ALONE = 0.05
 """Without a guarantee, a ladder's own p-value has to be as low."""
 
+WORTH_MIXING = 0.97
+"""What is simpler is kept where all else would save less than so much of it."""
+
 MOST_OTHERS = 9
 WORTH_MORE = 0.95
 """More data are worth a word where they would save at least a twentieth more."""
@@ -105,8 +108,8 @@ def _against_reference(asked: _Asked, reference: int) -> Choice:
     bar = _bar(asked, tried, mixed)
     passed = np.flatnonzero(bar.passed & allowed)
     chosen = replace(kept, bar=bar.z)
-    if passed.size:
-        best_place = int(passed[np.argmin(mixed.cost[passed])])
+    if passed.size and mixed.cost[passed].min() < WORTH_MIXING * found.cost[safe]:
+        best_place = _simplest(tried, mixed, passed)
         row = int(mixed.ladder[best_place])
         cheap, limit = found.columns(int(tried.cheap[row])), float(tried.limit[row])
         if not isnan(limit):
@@ -120,6 +123,19 @@ def _against_reference(asked: _Asked, reference: int) -> Choice:
     hope, needed = _hope(asked, tried, mixed, bar, found.cost[safe])
     others = _others(asked, reference, (tried, mixed, bar))
     return replace(chosen, hope=hope, needed=needed, others=others)
+
+
+def _simplest(tried: Pairs, mixed: Mixtures, passed: Ints) -> int:
+    """The cheapest, or one ladder for all where that is hardly dearer."""
+    best = passed[np.argmin(mixed.cost[passed])]
+    plain = passed[
+        np.isclose(mixed.share[passed], 1.0) & np.isnan(tried.limit[mixed.ladder[passed]])
+    ]
+    if plain.size:
+        whole = plain[np.argmin(mixed.cost[plain])]
+        if mixed.cost[best] >= WORTH_MIXING * mixed.cost[whole]:
+            return int(whole)
+    return int(best)
 
 
 def _safe(asked: _Asked, reference: int) -> int:
