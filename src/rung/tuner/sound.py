@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.tuner.aims import Aim, Basis, Mode
-from rung.tuner.choice import Choice, Columns, Other
+from rung.tuner.choice import Choice, Columns, Other, carried_out
 from rung.tuner.family import Family, affordable, family, patterns
 from rung.tuner.front import pareto, spread
 from rung.tuner.giving_up import giving_up
@@ -94,13 +94,7 @@ def _against_reference(asked: _Asked, reference: int) -> Choice:
         given = giving_up(asked.cut, found, reference, safe, aim.max_tiers)
     tried = pairs(found, reference, safe, given)
     if aim.mode is Mode.PROOF:
-        limits = (aim.max_tiers, aim.seed)
-        best = proven(asked.cut, reference, aim.max_loss, 1 - aim.confidence, limits)
-        if best is None or not aim.give_up or aim.slowest_seconds is not None:
-            return replace(kept, others=_others(asked, reference, None))
-        chosen = _translated(asked, kept, (best.cheap, best.rest, best.share))
-        chosen = replace(chosen, basis=Basis.PROOF, p_value=best.p_value, level=best.level)
-        return replace(chosen, others=_others(asked, reference, None))
+        return replace(_proven(asked, kept, reference), others=_others(asked, reference, None))
     if not tried.cheap.size or found.patterns.n < FEWEST:
         return replace(kept, others=_others(asked, reference, None))
     mixed = mixtures(found, tried, safe, aim.max_loss)
@@ -123,6 +117,22 @@ def _against_reference(asked: _Asked, reference: int) -> Choice:
     hope, needed = _hope(asked, tried, mixed, bar, found.cost[safe])
     others = _others(asked, reference, (tried, mixed, bar))
     return replace(chosen, hope=hope, needed=needed, others=others)
+
+
+def _proven(asked: _Asked, kept: Choice, reference: int) -> Choice:
+    """What was proven on queries that chose nothing, where it is cheaper than what is safe."""
+    aim = asked.aim
+    if not aim.give_up or aim.slowest_seconds is not None:
+        return kept
+    limits = (aim.max_tiers, aim.seed)
+    best = proven(asked.cut, reference, aim.max_loss, 1 - aim.confidence, limits)
+    if best is None:
+        return kept
+    chosen = _translated(asked, kept, (best.cheap, best.rest, best.share))
+    costs = [carried_out(asked.made.outcomes, each).cost.mean() for each in (kept, chosen)]
+    if costs[1] >= WORTH_MIXING * costs[0]:
+        return kept
+    return replace(chosen, basis=Basis.PROOF, p_value=best.p_value, level=best.level)
 
 
 def _simplest(tried: Pairs, mixed: Mixtures, passed: Ints) -> int:
