@@ -109,11 +109,7 @@ class _Tested:
 
     def p_value(self, step: int, level: float, seed: int) -> float:
         """That of one ladder alone."""
-        gains, n = self.gains(step), len(self.outcomes)
-        if n <= LARGEST_TABLE:
-            b, c = (np.array([int((gains == side).sum())]) for side in (1, -1))
-            return normal(float(exact_z(b, c, n, self.margin)[0]))
-        return self._bet(gains, 1.0, level, seed)
+        return paired_p(self.gains(step), self.margin, level, seed)
 
     def share(self, step: int, level: float, seed: int) -> tuple[float, float]:
         """How much of the next ladder can be mixed in, with its p-value; (0, 1) if nothing can."""
@@ -128,9 +124,26 @@ class _Tested:
         return share, chance
 
     def _bet(self, gains: Floats, most: float, level: float, seed: int) -> float:
-        rng = np.random.default_rng(seed)
-        won = bets_of(gains[None, :], self.margin, most, level, rng)[0]
-        return exp(-min(max(float(won), 0.0), -log(1e-300)))
+        return _bet(gains, (self.margin, most), level, seed)
+
+
+def paired_p(gains: Floats, margin: float, level: float, seed: int, *, proof: bool = True) -> float:
+    """The p-value of gains and losses of one: exact, by betting where that would take too long.
+
+    Without ``proof`` by the score there, which needs less.
+    """
+    n = gains.size
+    if n <= LARGEST_TABLE or not proof:
+        b, c = (np.array([int((gains == side).sum())]) for side in (1, -1))
+        return normal(float(exact_z(b, c, n, margin)[0]))
+    return _bet(gains, (margin, 1.0), level, seed)
+
+
+def _bet(gains: Floats, limits: tuple[float, float], level: float, seed: int) -> float:
+    margin, most = limits
+    rng = np.random.default_rng(seed)
+    won = bets_of(gains[None, :], margin, most, level, rng)[0]
+    return exp(-min(max(float(won), 0.0), -log(1e-300)))
 
 
 def safe_ladder(found: Family, reference: int) -> int:

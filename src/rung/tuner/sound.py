@@ -37,6 +37,9 @@ ALONE = 0.05
 WORTH_MIXING = 0.97
 """What is simpler is kept where all else would save less than so much of it."""
 
+CAREFUL = 0.75
+"""The share of the doubt that proofs are held to: the rest is for what nobody thought of."""
+
 MOST_OTHERS = 9
 WORTH_MORE = 0.95
 """More data are worth a word where they would save at least a twentieth more."""
@@ -125,14 +128,16 @@ def _proven(asked: _Asked, kept: Choice, reference: int) -> Choice:
     if not aim.give_up or aim.slowest_seconds is not None:
         return kept
     limits = (aim.max_tiers, aim.seed)
-    best = proven(asked.cut, reference, aim.max_loss, 1 - aim.confidence, limits)
+    doubt = (1 - aim.confidence) * CAREFUL
+    best = proven(asked.cut, reference, aim.max_loss, doubt, limits)
     if best is None:
         return kept
     chosen = _translated(asked, kept, (best.cheap, best.rest, best.share))
     costs = [carried_out(asked.made.outcomes, each).cost.mean() for each in (kept, chosen)]
     if costs[1] >= WORTH_MIXING * costs[0]:
         return kept
-    return replace(chosen, basis=Basis.PROOF, p_value=best.p_value, level=best.level)
+    bar = NormalDist().inv_cdf(1 - (1 - aim.confidence) / 4)
+    return replace(chosen, basis=Basis.PROOF, p_value=best.p_value, level=best.level, bar=bar)
 
 
 def _simplest(tried: Pairs, mixed: Mixtures, passed: Ints) -> int:
@@ -293,7 +298,7 @@ def _against_number(asked: _Asked) -> Choice:
 def _fronted(asked: _Asked, z: Floats, bar: Bar) -> tuple[Other, ...]:
     front = spread(pareto(asked.found.cost, asked.quality), MOST_OTHERS)
     return tuple(
-        Other(asked.ladder(place), certified=True)
+        Other(asked.ladder(place), certified=True, why_not="costs more")
         if bar.passed[place]
         else _other(asked, place, float(z[place]), bar.z, False)  # noqa: FBT003
         for place in front

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from time import perf_counter
 
-from rung.tuner.aims import Aim, Basis, Recommendation
+from rung.tuner.aims import Aim, Basis, Mode, Recommendation
 from rung.tuner.answer import Answer
 from rung.tuner.categories import by_category
+from rung.tuner.category_path import along_categories
 from rung.tuner.choice import Choice, carried_out
 from rung.tuner.erring import assumed, choose_erring, is_plain, runner
 from rung.tuner.outcomes import Outcomes
 from rung.tuner.prepared import Prepared, prepared
 from rung.tuner.sound import choose
 from rung.tuner.spending import within_budget
+
+BAR = 2.0
+"""Deviates that bounds allow for where a part of the data chose the policy."""
 
 
 def tune(
@@ -37,20 +42,26 @@ def tune(
 def _choice(made: Prepared, aim: Aim) -> Choice:
     if aim.quality is None and aim.budget_usd is not None:
         return within_budget(made, aim)
-    chosen = choose(made, aim)
     if not aim.by_category or aim.quality is not None or aim.slowest_seconds is not None:
-        return chosen
+        return choose(made, aim)
+    # Two ways to lower the cost are tried, each with half of the doubt.
+    halved = replace(aim, confidence=1 - (1 - aim.confidence) / 2)
+    first = choose(made, halved)
+    tried = [first, *_by_category(made, aim)]
+    best = min(tried, key=lambda each: float(carried_out(made.outcomes, each).cost.mean()))
+    return replace(best, others=first.others, hope=first.hope, needed=first.needed)
+
+
+def _by_category(made: Prepared, aim: Aim) -> Iterator[Choice]:
+    """Ladders that keep the reference in each category, and ladders that were tested together."""
     own = by_category(made, aim.max_tiers, aim.seed)
-    if own is None:
-        return chosen
-    kept = Choice(
-        own.whole,
-        Basis.REFERENCE_KEPT,
-        bar=chosen.bar,
-        needed=chosen.needed,
-        hope=chosen.hope,
-        others=chosen.others,
-        by_category=own.ladders,
-    )
-    costs = [carried_out(made.outcomes, each).cost.mean() for each in (chosen, kept)]
-    return kept if costs[1] < costs[0] else chosen
+    if own is not None:
+        yield Choice(own.whole, Basis.REFERENCE_KEPT, by_category=own.ladders)
+    doubt = (1 - aim.confidence) / 2
+    along = None if aim.mode is Mode.NONE else along_categories(made, aim, doubt)
+    if along is not None and made.reference is not None:
+        basis = Basis.PROOF if aim.mode is Mode.PROOF else Basis.TESTED
+        whole = (made.reference,) if own is None else own.whole
+        yield Choice(
+            whole, basis, p_value=along.p_value, level=doubt, bar=BAR, by_category=along.ladders
+        )
