@@ -17,11 +17,11 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 from rung.config import Config
+from rung.core.bounds import tighter
 from rung.core.budgets import Account
 from rung.core.errors import RequestError
 from rung.core.keyring import Holder, Keyring
 from rung.core.outcome import Outcome
-from rung.core.plan import tighter
 from rung.core.rights import May, Rights
 from rung.core.types import Directions, Need, Request
 from rung.exposure import is_loopback

@@ -16,6 +16,7 @@ from rung.core.plan import Plan, Route
 from rung.core.tasks import Task, task
 from rung.core.types import Request
 from rung.ledger import Ledger
+from rung.plan_account import route_json
 from rung.planning import Planner, as_it_is
 from rung.pricing import PriceBook
 from rung.replies import why_not
@@ -47,7 +48,7 @@ class Decision:
             "entry": self.entry,
             "ladder": self.made.ladder,
             "tiers": [step.tier for step in self.made.steps],
-            "rule": self.route.rule,
+            **route_json(self.route),
             "category": self.task.category.value,
             "difficulty": self.task.difficulty.value,
             "because": list(self.task.why),

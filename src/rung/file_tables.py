@@ -25,7 +25,7 @@ from rung.core.plan import OnExhausted, StreamMode
 from rung.core.sensitive_kinds import Kind
 from rung.core.types import Lane
 from rung.core.vote import Comparison
-from rung.rule_table import RuleTable
+from rung.rule_table import RuleTable, as_share
 
 DEFAULT_PORT = 4100
 
@@ -40,22 +40,12 @@ Usd = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
 """An amount as it was typed: TOML's floats are read as decimals, never as binary."""
 
 
-def _share(given: object) -> object:
-    """A share as people write it: ``"2%"`` or 0.02."""
-    if isinstance(given, str) and given.strip().endswith("%"):
-        try:
-            return float(given.strip()[:-1]) / 100
-        except ValueError:
-            return given
-    return given
-
-
 def _is_list_for(given: object, kinds: Sequence[object]) -> bool:
     """Whether it is a list where one may stand."""
     return isinstance(given, list) and any(get_origin(kind) is tuple for kind in kinds)
 
 
-Share = Annotated[float, Field(ge=0, le=1), BeforeValidator(_share)]
+Share = Annotated[float, Field(ge=0, le=1), BeforeValidator(as_share)]
 Repairs = Annotated[int, Field(ge=0, le=5)] | Literal["auto"]
 Samples = Annotated[int, Field(ge=1, le=15)]
 

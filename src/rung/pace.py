@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
+from rung.core.bounds import tighter
 from rung.core.features import Features, features
 from rung.core.guidance import NO_PACE, Known, Paced
 from rung.core.lateness import Work, expected, late, told
 from rung.core.outcome import Outcome
-from rung.core.plan import Policy, tighter
+from rung.core.plan import Policy
 from rung.core.speed import Speed, Timing, Timings
 from rung.core.types import Attempt, Lane, Request
 from rung.guides import Pace

@@ -8,7 +8,7 @@ from typing import Any
 
 from rung.core.evidence import votes
 from rung.core.money import readable
-from rung.core.plan import Plan, Step
+from rung.core.plan import Plan, Route, Step
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
@@ -28,6 +28,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
             for s in plan.steps
         ],
         "excluded": excluded_json(plan),
+        "route": route_json(plan.route),
         "reach": plan.reach,
         "cost_cap_nanousd": plan.cost_cap_nanousd,
         "deadline_seconds": plan.deadline_seconds,
@@ -41,6 +42,23 @@ def excluded_json(plan: Plan) -> list[dict[str, Any]]:
         {"tier": each.tier, "why": each.why, **({"reach": each.reach} if each.reach < 1 else {})}
         for each in plan.excluded
     ]
+
+
+def route_json(route: Route) -> dict[str, Any]:
+    """By which rule it goes where it goes, with the draws of rules and the chance of it all."""
+    return {
+        "rule": route.rule,
+        "drawn": "; ".join(draws(route)) or None,
+        "draws": [asdict(each) for each in route.drawn],
+        "propensity": route.propensity,
+    }
+
+
+def draws(route: Route) -> Iterator[str]:
+    """Each draw that was made for a rule, in words."""
+    for each in route.drawn:
+        share = f"{100 * each.share:.3g}% of requests"
+        yield f"drawn: {share}" if each.chosen else f"not drawn for rule {each.rule}: {share} are"
 
 
 def drawing(step: Step) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from rung.core.bounds import tighter
 from rung.core.breaker import RESTING, Refusal
 from rung.core.errors import RequestError, RungError, UpstreamError
 from rung.core.features import Features, beyond, features, may_keep_an_hour
@@ -26,7 +27,6 @@ from rung.core.plan import (
     Terms,
     plan,
     stream_mode,
-    tighter,
 )
 from rung.core.types import MOST_CHOICES, Directions, Lane, Need, Request
 from rung.core.verdicts import Check
@@ -166,6 +166,13 @@ class Planner:
     def draft(self, request: Request, extra: tuple[Verifier, ...] = ()) -> Order:
         """As `order`, also where no tier can serve it. Raises RequestError for names of nothing."""
         case = self._case(request)
+        drafted = self._drafted(case, extra)
+        if drafted.plan.steps or not case.routed.drawn:
+            return drafted
+        # To be drawn is no reason to be refused what others are served.
+        return self._drafted(self._case(request, drawing=False), extra)
+
+    def _drafted(self, case: _Case, extra: tuple[Verifier, ...]) -> Order:
         request, policy, seen = case.request, case.policy, case.seen
         taught = self.guides.learned.of(policy, request, seen, case.routed.task, case.seed)
         brought = tuple(self.equipped(each) for each in extra)
@@ -202,10 +209,10 @@ class Planner:
         other = _entry(plan(case.seen, case.policy, replace(terms, route=route)))
         if other == _entry(made):
             return made
-        drawn = replace(made.route, propensity=taught.lead.propensity, other=other)
-        return replace(made, route=drawn)
+        chance = made.route.rule_chance * taught.lead.propensity
+        return replace(made, route=replace(made.route, propensity=chance, other=other))
 
-    def _case(self, request: Request) -> _Case:
+    def _case(self, request: Request, *, drawing: bool = True) -> _Case:
         guides = self.guides
         policy, pinned = self.ways.of(request)
         seed = zlib.crc32(request.id.encode())
@@ -215,7 +222,7 @@ class Planner:
             # So that whoever makes another request of it makes a private one: judges, audits.
             request = replace(request, directions=replace(request.directions, private=True))
         seen = features(request)
-        routed = guides.router.of(request, seen, policy)
+        routed = guides.router.of(request, seen, policy, drawing=drawing)
         policy = guides.experience.of(routed.policy, seed)
         shrunk = guides.compression.of(request) if policy.compress else Shrunk(request)
         if shrunk.spared_tokens:

@@ -12,10 +12,10 @@ from itertools import chain
 from typing import Final
 
 from rung.config import Config
+from rung.core.bounds import tighter
 from rung.core.errors import Problem, RequestError
 from rung.core.money import from_usd
 from rung.core.nearest import nearest
-from rung.core.plan import tighter
 from rung.core.types import Lane, Request
 from rung.file_tables import ProjectTable
 from rung.guides import Projects

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from rung.core.errors import Problem
 from rung.core.nearest import nearest
@@ -16,6 +16,16 @@ from rung.core.types import Lane
 
 Tokens = Annotated[int, Field(ge=0)]
 SETS = ("ladder", "entry", "ceiling", "verify", "deadline_seconds", "stream")
+
+
+def as_share(given: object) -> object:
+    """A share as people write it: ``"2%"`` or 0.02."""
+    if isinstance(given, str) and given.strip().endswith("%"):
+        try:
+            return float(given.strip()[:-1]) / 100
+        except ValueError:
+            return given
+    return given
 
 
 class RuleTable(BaseModel):
@@ -36,6 +46,7 @@ class RuleTable(BaseModel):
     min_tokens: Tokens = 0
     max_tokens: Tokens | None = None
     certainty: Annotated[float, Field(ge=0, le=1)] = 0.0
+    share: Annotated[float, Field(gt=0, le=1), BeforeValidator(as_share)] = 1.0
     ladder: str | None = None
     entry: str | None = None
     ceiling: str | None = None
@@ -60,6 +71,7 @@ class RuleTable(BaseModel):
                 self.max_tokens,
                 self.certainty,
                 self.agent,
+                self.share,
             ),
             ladder=self.ladder,
             entry=self.entry,
@@ -84,6 +96,19 @@ def faults(
             yield Problem(at, "the rule sets nothing.", fix)
         yield from _unknown(at, rule, tiers, ladders, verifiers)
         yield from _misplaced(at, rule, ladders)
+        yield from _drawn_alike(place, rules)
+
+
+def _drawn_alike(place: int, rules: tuple[RuleTable, ...]) -> Iterator[Problem]:
+    """Two shares under one name would be the same requests, or parts of them."""
+    rule, before = rules[place], rules[:place]
+    if (
+        rule.name
+        and rule.share < 1
+        and any(each.name == rule.name and each.share < 1 for each in before)
+    ):
+        said = f"a rule before it has a share and the name {rule.name!r} too."
+        yield Problem(f"rules.{place}.name", said, "give it another: by its name it draws")
 
 
 def _unknown(

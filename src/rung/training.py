@@ -7,7 +7,7 @@ of outcomes, in which each tier answered each request.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import log
 from statistics import fmean
 from typing import Any
@@ -108,11 +108,14 @@ def from_ledger(pasts: Iterable[Past], ladder: str, tiers: Sequence[str]) -> Sou
             continue
         rows.append((past, found))
     means = _means([found for _, found in rows], tiers)
+    # What all have in common is the chance to be on this ladder, which sets none apart.
+    likeliest = max((past.propensity for past, _ in rows), default=1.0)
     observed = []
     for past, found in rows:
         entry = past.calls[0].tier
         left_out["begun above the bottom"] += entry != tiers[0]
-        observed.append(_observed(past, found, tiers, means))
+        alike = replace(past, propensity=past.propensity / likeliest)
+        observed.append(_observed(alike, found, tiers, means))
     assumed = sum(one.complete and len(one.costs) > len(one.passed) for one in observed)
     return Source(ladder, tuple(tiers), Goal.COST, tuple(observed), left_out, assumed)
 

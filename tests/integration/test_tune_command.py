@@ -10,7 +10,8 @@ import subprocess
 
 import pytest
 
-from support.gateway import RUNG, environment, rung
+from support.gateway import RUNG, Gateway, Upstream, ask, environment, request, rung
+from support.openai_server import text
 from support.outcomes_made import independent
 
 TOML = "\n".join(
@@ -19,6 +20,7 @@ TOML = "\n".join(
     for tier, model in (("cheap", "m0"), ("middle", "m1"), ("top", "m2"))
 )
 LADDER = '[ladders.default]\ntiers = ["top"]\nverify = ["grep -q yes"]\n'
+NAMES = {"m0": "cheap", "m1": "middle", "m2": "top"}
 WORLD = independent((0.6, 0.7, 0.9), (0.01, 0.02, 0.50))
 
 
@@ -63,12 +65,65 @@ def test_a_ladder_is_found_certified_applied_and_planned_by(folder):
     assert written.returncode == 0, written.stderr
     assert written.stdout.splitlines()[0].startswith("Use ")
     assert rung(folder, "config", "check").returncode == 0
-    (folder / "body.txt").write_text("Say yes")
-    planned = json.loads(rung(folder, "explain", "--body", "body.txt", "--json").stdout)
-    names = {"m0": "cheap", "m1": "middle", "m2": "top"}
-    assert planned["tiers"] == [names[model] for model in document["ladder"]]
+    lines = [json.dumps({"prompt": f"Say yes to number {number}"}) for number in range(400)]
+    (folder / "prompts.jsonl").write_text("\n".join(lines))
+    planned = json.loads(rung(folder, "route", "test", "prompts.jsonl", "--json").stdout)
+    again = json.loads(rung(folder, "route", "test", "prompts.jsonl", "--json").stdout)
+    assert again == planned
+    part = document["policy"]["part"]
+    drawn = [each for each in planned if each["rule"] == "default-part"]
+    assert len(drawn) / len(planned) == pytest.approx(part["share"], abs=0.1)
+    for each in planned:
+        told = part if each in drawn else document["policy"]["all"]
+        assert each["tiers"] == [NAMES[rung["model"]] for rung in told["rungs"]]
+        chance = part["share"] if each in drawn else 1 - part["share"]
+        assert each["propensity"] == pytest.approx(chance)
+    (folder / "body.txt").write_text(json.loads(lines[planned.index(drawn[0])])["prompt"])
+    said = rung(folder, "explain", "--body", "body.txt").stdout
+    assert f"by rule default-part (drawn: {part['share']:.0%} of requests)" in said
     watched = json.loads(rung(folder, "tune", "--check", "--json").stdout)
     assert [each["ladder"] for each in watched["certificates"]] == ["default"]
+
+
+def turn(gateway: Gateway, *said: str) -> dict:
+    """The account of one turn of a conversation, in which both spoke by turns."""
+    roles = ("user", "assistant")
+    messages = [{"role": roles[n % 2], "content": one} for n, one in enumerate(said)]
+    body = json.dumps({"model": "rung", "messages": messages}).encode()
+    answered = ask(gateway.port, request("POST", "/v1/chat/completions", body))
+    assert answered.status == 200, answered.body
+    account = f"/v1/requests/{answered.headers['x-rung-request-id']}"
+    return ask(gateway.port, request("GET", account)).json
+
+
+def test_a_share_that_was_applied_is_drawn_by_the_gateway_and_stays_after_a_restart(folder):
+    prompts = [f"Say yes to number {number}" for number in range(40)]
+    with Upstream() as upstream:
+        upstream.say(text("yes"))
+        tiers = TOML.replace("http://127.0.0.1:1/v1", upstream.base_url)
+        checked = '[ladders.default]\ntiers = ["top"]\nverify = ["yes"]\n'
+        checked += '[verifiers.yes]\nkind = "regex"\npattern = "yes"\n[server]\nport = 0\n'
+        (folder / "rung.toml").write_text(tiers + checked)
+        written = rung(folder, "tune", "--outcomes", "o.jsonl.gz", "--apply", "--yes")
+        assert written.returncode == 0, written.stderr
+        config = (folder / "rung.toml").read_text()
+        with Gateway(folder, config) as gateway:
+            first = [turn(gateway, prompt) for prompt in prompts]
+        with Gateway(folder, config) as gateway:
+            later = [turn(gateway, prompt, "yes", "And again?") for prompt in prompts]
+        said = rung(folder, "explain", first[0]["id"]).stdout
+    assert [each["ladder"] for each in later] == [each["ladder"] for each in first]
+    drawn = [each for each in first if each["ladder"] == "default-part"]
+    assert 5 < len(drawn) < 30
+    told = {json.dumps(each["plan"]["route"]["drawn"]) for each in first}
+    assert told == {
+        '"drawn: 40% of requests"',
+        '"not drawn for rule default-part: 40% of requests are"',
+    }
+    assert {each["plan"]["route"]["propensity"] for each in drawn} == {0.4}
+    assert first[0]["plan"]["route"]["drawn"] in said
+    (watched,) = json.loads(rung(folder, "tune", "--check", "--json").stdout)["certificates"]
+    assert watched["requests"] == 80
 
 
 def test_the_same_seed_gives_the_same_document_in_another_process(folder):

@@ -91,6 +91,7 @@ def test_one_that_cannot_be_read_promises_nothing_and_no_older_one_stands_in(led
         {"cost_usd": 1e999},
         {"n": -1},
         {"errors": {"false_accept": 3}},
+        {"part": {"share": 1.5, "policy": {"ladder": "main-part", "rungs": []}}},
     ],
 )
 def test_numbers_that_are_none_of_a_certificate_are_told(ledger, wrong):

@@ -416,6 +416,29 @@ def test_apply_writes_the_ladder_with_a_diff_and_keeps_its_certificate(folder, r
     assert again["applied"]["changed"] is False
 
 
+def test_apply_writes_a_share_of_requests_and_warns_only_where_it_cannot(folder, run, monkeypatch):
+    def search(outcomes, aim, tell=lambda _: None):
+        made = recommended(outcomes, aim, outcomes.models[:3])
+        part = Part(0.4, ladder_of("m0", "m1").whole)
+        return replace(made, tuned=replace(made.tuned, part=part))
+
+    monkeypatch.setattr(rung.tuner.tuning, "tune", search)
+    (folder / "rung.toml").write_text(TOML)
+    status, out, _ = run("--outcomes", "o.jsonl", "--apply", "--yes")
+    assert (status, "not written" in out) == (0, False)
+    assert "+share = 0.4\n" in out
+    with Ledger.open(folder / "ledger.db") as ledger:
+        kept = ledger.certificate("default").made
+    assert (kept.part.share, kept.beside) == (0.4, {"default-part"})
+    # Four of ten requests never come to the top.
+    assert kept.tiers["top"].n < 0.6 * kept.tiers["middle"].n
+    named = TOML + '[ladders.named]\ntiers = ["top"]\n'
+    (folder / "rung.toml").write_text(named)
+    out = run("--outcomes", "o.jsonl", "--ladder", "named", "--apply", "--yes")[1]
+    assert "40% of requests were to go by cheap -> middle" in out or "by m0 -> m1" in out
+    assert "share" not in (folder / "rung.toml").read_text()
+
+
 def test_apply_writes_nothing_that_nobody_agreed_to(folder, run, monkeypatch):
     (folder / "rung.toml").write_text(TOML)
     status, _, err = run("--outcomes", "o.jsonl", "--apply")

@@ -43,6 +43,9 @@ class Shelf:
     def newest_routers(self):
         return self.routers
 
+    def promised(self):
+        return {}
+
 
 def taught(rules: Rules, count: int, *, passed: int = 0) -> Experienced:
     made = Experienced(rules)

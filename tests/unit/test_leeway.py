@@ -13,11 +13,26 @@ from rung.core.leeway import Promise, may_skip
 from rung.core.plan import Policy, Rung
 from rung.learned import Experienced, Rules
 from rung.ledger import Ledger
-from rung.ledger.certificates import Certified, CheckErrors
+from rung.ledger.certificates import Certified, CheckErrors, Part
 from support.routed import LADDER, finished
 
 TIERS = ("a", "b", "c")
 PLAIN = Policy("default", tuple(Rung(tier) for tier in TIERS))
+
+
+def test_the_ladders_beside_a_certified_one_are_promised_of_too(tmp_path: Path) -> None:
+    part = Part(0.3, replace(PLAIN, ladder="default-part", rungs=PLAIN.rungs[:1]))
+    coding = {"coding": replace(PLAIN, ladder="default-coding")}
+    made = Certified(0.9, 0.9, "tested", 200, PLAIN, coding, part=part)
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        ledger.add_certificate("default", made, 1.0, "tuned")
+        promised = ledger.promised()
+        assert set(promised) == {"default", "default-part", "default-coding"}
+        assert not may_skip(part.policy, promised["default-part"])
+        ledger.add_certificate("default-part", replace(made, part=None, by_category={}), 2.0, "")
+        assert set(ledger.promised()) == {"default", "default-part", "default-coding"}
+        ledger.add_certificate("default", None, 3.0, "withdrawn")
+        assert set(ledger.promised()) == {"default-part"}
 
 
 def with_rung(place: int, **changed: object) -> Policy:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rung.core.calibration import Calibration
 from rung.core.features import Features
-from rung.core.plan import Excluded, OnExhausted, Plan, Policy, Rung, Step, Terms, plan
+from rung.core.plan import Excluded, OnExhausted, Plan, Policy, Route, Rung, Step, Terms, plan
 from rung.core.types import Need
 from rung.core.verdicts import Check, Weight
 
@@ -207,3 +208,96 @@ def test_a_calibration_whose_signals_are_all_gone_is_left_out() -> None:
         policy = Policy("default", (replace(LOCAL, calibration=calibration),))
         (step,) = plan(PLAIN, policy, Terms(checks=(TESTS, HEDGING))).steps
         assert step.calibration == expected
+
+
+# ------------------------------------------------------------------ what goes for one tier alone
+
+TOP = Rung("top")
+CLIMBING = (LOCAL, replace(CLOUD, reach=0.6), replace(TOP, reach=0.25))
+
+
+def drawn(*rungs: Rung, seed: int, **terms: object) -> Plan:
+    return plan(PLAIN, Policy("default", rungs), Terms(seed=seed, **terms))
+
+
+def test_a_rungs_own_limits_stand_on_its_step_and_the_plans_hold_for_the_others() -> None:
+    strict = replace(CLOUD, min_confidence=0.9, most_spent_nanousd=7)
+    low, high = (made := plan(PLAIN, Policy("default", (LOCAL, strict)), Terms())).steps
+    assert (made.needed(low), made.needed(high)) == (0.5, 0.9)
+    assert (low.most_spent_nanousd, high.most_spent_nanousd) == (None, 7)
+
+
+def test_a_share_of_the_requests_as_large_as_the_reach_climbs_and_those_above_only_of_them() -> (
+    None
+):
+    plans = [tiers(drawn(*CLIMBING, seed=seed)) for seed in range(2000)]
+    assert {tuple(each) for each in plans} == {
+        ("local",),
+        ("local", "cloud"),
+        ("local", "cloud", "top"),
+    }
+    # Within four standard deviations.
+    for tier, reach in (("cloud", 0.6), ("top", 0.25)):
+        share = sum(tier in each for each in plans) / len(plans)
+        assert abs(share - reach) < 4 * (reach * (1 - reach) / len(plans)) ** 0.5
+
+
+def test_one_draw_a_request_decides_on_every_ladder_alike() -> None:
+    other = (Rung("x"), replace(Rung("y"), reach=0.6))
+    for seed in range(50):
+        on = "cloud" in tiers(drawn(*CLIMBING, seed=seed))
+        assert on is ("y" in tiers(drawn(*other, seed=seed)))
+        assert on <= ("y" in tiers(drawn(other[0], replace(other[1], reach=0.61), seed=seed)))
+
+
+def test_a_tier_above_one_that_was_not_drawn_is_left_out_with_it_and_both_say_the_chance() -> None:
+    rungs = (LOCAL, replace(CLOUD, reach=0.0), TOP)
+    made = drawn(*rungs, seed=1)
+    why = "0% of requests may climb to it, and this one was not drawn"
+    assert made.excluded == (Excluded("cloud", why, 0.0), Excluded("top", why, 0.0))
+    assert made.reach == 1.0
+
+
+def test_a_tier_that_cannot_serve_keeps_its_reach_for_those_above_it() -> None:
+    narrow = replace(CLOUD, context_tokens=10, reach=0.0)
+    made = drawn(LOCAL, narrow, TOP, seed=1)
+    assert [each.reach for each in made.excluded] == [1.0, 0.0]
+    assert tiers(made) == ["local"]
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"pinned": "cloud"},
+        {"route": Route(entry="cloud")},
+        {"barred": {"local": "no"}},
+        {"resting": {"local": "no"}},
+        {"passed_over": {"local": "no"}},
+    ],
+)
+def test_where_a_plan_begins_is_never_drawn(terms: dict[str, object]) -> None:
+    for seed in range(20):
+        made = drawn(LOCAL, replace(CLOUD, reach=0.0), seed=seed, **terms)
+        assert tiers(made) == ["cloud"]
+        assert made.steps[0].reach == made.reach == 1.0
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=4), st.integers(0, 2**32))
+def test_the_chances_of_all_plans_that_a_draw_can_make_add_up_to_one(
+    reaches: list[float], seed: int
+) -> None:
+    rungs = [Rung(f"t{place}", reach=reach) for place, reach in enumerate(reaches)]
+    made = {tuple(tiers(each)): each.reach for each in (drawn(*rungs, seed=s) for s in range(300))}
+    assert sum(made.values()) <= 1 + 1e-9
+    reach = min(reaches[1:], default=1.0)
+    cuts = sorted({1.0, *(min(reaches[1 : n + 2]) for n in range(len(reaches) - 1)), 0.0})
+    if all(high - low > 0.05 for low, high in itertools.pairwise(cuts)):
+        assert sum(made.values()) == pytest.approx(1.0)
+    assert drawn(*rungs, seed=seed) == drawn(*rungs, seed=seed)
+    assert len(drawn(*rungs, seed=seed).steps) == len(rungs) or reach < 1
+
+
+def test_a_draw_of_exactly_one_leaves_out_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rung.core.plan.draw", lambda *_: 1.0)
+    assert tiers(drawn(LOCAL, CLOUD, seed=1)) == ["local", "cloud"]

@@ -97,6 +97,19 @@ def test_where_no_draw_decides_the_chance_is_one(
     assert (started, found.propensity) == (first, 1.0)
 
 
+def test_what_calls_can_cost_is_known_where_a_tier_may_be_given_up(tmp_path: Path) -> None:
+    priced = CONFIG.replace(
+        'price = "free"', "price = {input_usd_per_mtok=1, output_usd_per_mtok=2}"
+    )
+    limits = "[ladders.default.limits.c]\nmost_spent_usd = 0.05\n"
+    said = (Message(Role.USER, (Text("Hello there"),)),)
+    for more, known in (("", False), (limits, True)):
+        made = assemble(parse(priced + more, tmp_path / "rung.toml", {}), ledger=False)
+        steps = made.intake._planner.order(Request("r-1", "library", said)).plan.steps
+        assert (steps[1].worst_cost_nanousd > 0) is known
+        assert steps[2].most_spent_nanousd == (50_000_000 if known else None)
+
+
 def test_what_leaves_no_tier_is_not_told_as_the_reason(tmp_path: Path) -> None:
     first, found = route(tmp_path, UP, ceiling="a")
     assert (first, found.why) == ("a", "")

@@ -6,9 +6,11 @@ Why a tier was excluded may hold what a database cannot: it is cleaned, and so n
 import json
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given
 
+from rung.core.plan import Excluded
 from rung.ledger import Ledger, plans
 from rung.ledger.codec import encode
 from support.outcomes import outcome, outcomes
@@ -45,3 +47,15 @@ def test_parts_that_do_not_fit_are_told(own):
     _, shared, _ = plans.split(outcome().plan, json.dumps)
     with pytest.raises(ValueError):
         plans.joined(shared, own)
+
+
+def test_plans_of_before_tiers_had_limits_of_their_own_are_read_as_plans_without_any():
+    plan = replace(outcome().plan, excluded=(Excluded("huge", "too dear"),))
+    _, shared, own = plans.split(plan, lambda value: msgspec.json.encode(value).decode())
+    older, values = json.loads(shared), json.loads(own)
+    for step in older["steps"]:
+        for name in ("min_confidence", "most_spent_nanousd", "reach"):
+            del step[name]
+    place = plans.OWN.index("excluded")
+    values[place] = [{"tier": each["tier"], "why": each["why"]} for each in values[place]]
+    assert plans.joined(json.dumps(older), json.dumps(values)) == plan

@@ -117,10 +117,18 @@ def test_a_request_that_stopped_before_the_top_is_not_played_through() -> None:
 
 
 def test_a_request_that_was_drawn_stands_for_those_that_were_not() -> None:
-    found = from_ledger([past([True], traits=(1,), propensity=0.25)], "default", TIERS)
-    assert found.observed[0].weight == 4.0
-    rare = from_ledger([past([True], traits=(1,), propensity=0.001)], "default", TIERS)
-    assert rare.observed[0].weight == 50.0
+    def weights(*propensities: float) -> list[float]:
+        rows = [past([True], traits=(1,), propensity=each) for each in propensities]
+        return [one.weight for one in from_ledger(rows, "default", TIERS).observed]
+
+    assert weights(0.25, 1.0) == [4.0, 1.0]
+    assert weights(0.001, 1.0) == [50.0, 1.0]
+
+
+def test_a_share_that_all_of_a_ladders_requests_were_drawn_for_gives_none_more_weight() -> None:
+    rows = [past([True], traits=(1,), propensity=each) for each in (0.01, 0.01, 0.005)]
+    found = from_ledger(rows, "default", TIERS)
+    assert [one.weight for one in found.observed] == [1.0, 1.0, 2.0]
 
 
 def test_what_constants_are_worth_is_what_they_were_worth_without_any_skipping() -> None:

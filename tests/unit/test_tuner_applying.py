@@ -24,6 +24,7 @@ from rung.tuner.aims import (
     Certificate,
     Errors,
     Estimate,
+    Part,
     Recommendation,
     Tuned,
 )
@@ -333,6 +334,115 @@ def test_a_category_that_no_rule_can_lead_to_its_ladder_is_refused(
     category = "law" if not more else "coding"
     ladder = "other" if "other" in more else "main"
     assert told in said(put(path, found(Tuned(WHOLE, {category: OWN})), ladder))
+
+
+# ------------------------------------------------------------------ a share of all requests
+
+CHEAP = Policy("", (Rung("llama3.1:8b"),))
+MIXED = Tuned(WHOLE, part=Part(0.1 + 0.2, CHEAP))
+RULE = {"name": "main-part", "on": ["main"], "share": 0.3, "ladder": "main-part"}
+
+
+def test_a_share_of_requests_gets_a_ladder_with_the_same_checks_and_a_rule_that_draws_them(
+    path: Path,
+) -> None:
+    made = put(path, found(MIXED))
+    write_file(made)
+    read = tomllib.loads(path.read_text())
+    assert read["ladders"]["main-part"] == {"tiers": ["local"], "verify": ["team"]}
+    assert read["rules"][1:] == [RULE]
+    assert made.policies.part == Part(0.3, Policy("main-part", (Rung("local"),)))
+    assert made.notes == ("before the rule for 30% of requests stand 'night': the first decides",)
+    says = "at most 1 point worse than opus, with 90% confidence (tested, n = 500)"
+    lines = path.read_text().splitlines()
+    for line in (
+        f"# tuned 2026-11-23: {says}; 30% of requests go by main-part",
+        f"# tuned 2026-11-23: 30% of requests of main, and with it {says}",
+    ):
+        assert lines.count(line) == 1
+
+
+def test_a_share_applied_again_changes_nothing_and_another_one_changes_the_share_alone(
+    path: Path,
+) -> None:
+    write_file(put(path, found(MIXED)))
+    assert put(path, found(MIXED), day=LATER).diff == ""
+    path.write_text(
+        path.read_text().replace("share = 0.3", "share = 0.3  # a third\nagent = false")
+    )
+    write_file(put(path, found(replace(MIXED, part=Part(0.45, CHEAP))), day=LATER))
+    assert tomllib.loads(path.read_text())["rules"][1] == RULE | {"share": 0.45, "agent": False}
+    assert "share = 0.45 # a third" in path.read_text().replace("  #", " #")
+
+
+def test_without_a_share_its_rule_goes_and_the_text_is_that_of_the_ladder_alone(
+    path: Path,
+) -> None:
+    write_file(put(path, found(MIXED)))
+    made = put(path, found())
+    write_file(made)
+    read = tomllib.loads(path.read_text())
+    assert [rule["name"] for rule in read["rules"]] == ["night"]
+    assert f"{LINE}\n" in path.read_text()
+    assert any("rule 'main-part' goes: no share of requests" in note for note in made.notes)
+
+
+@pytest.mark.parametrize("before", [None, Tuned(WHOLE, {"coding": OWN})])
+def test_the_share_is_drawn_before_what_goes_by_its_category(
+    path: Path, before: Tuned | None
+) -> None:
+    if before is not None:
+        write_file(put(path, found(before)))
+    write_file(put(path, found(replace(MIXED, by_category={"coding": OWN}))))
+    names = [rule["name"] for rule in tomllib.loads(path.read_text())["rules"]]
+    assert names == ["night", "main-part", "main-coding"]
+
+
+def test_who_looks_again_at_the_ladders_answers_looks_at_the_shares_too(path: Path) -> None:
+    path.write_text(TEXT.replace('verify = ["team"]', 'audit = "2%"'))
+    write_file(put(path, found(MIXED)))
+    ladders = tomllib.loads(path.read_text())["ladders"]
+    assert ladders["main-part"] == {"tiers": ["local"], "audit": "2%", "audit_by": "opus"}
+    assert "audit_by" not in ladders["main"]
+    assert put(path, found(MIXED), day=LATER).diff == ""
+
+
+def test_a_ladder_that_is_reached_by_its_name_gets_no_share(path: Path) -> None:
+    head, tail = TEXT.split("[server]")
+    path.write_text(f"{head}[ladders.other]\ntiers = ['opus']\n[server]{tail}")
+    made = put(path, found(MIXED), "other")
+    assert (made.problems, made.policies.part) == ((), None)
+    assert "share" not in made.new_text
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("[ladders.main-part]\ntiers = ['local']\n", "there is a ladder 'main-part' already"),
+        ("[[rules]]\nname='main-part'\nentry='local'\n", "there is a rule 'main-part' already"),
+    ],
+)
+def test_a_name_that_somebody_else_has_given_is_not_taken(path: Path, more: str, told: str) -> None:
+    head, tail = TEXT.split("[server]")
+    path.write_text(f"{head}{more}[server]{tail}")
+    assert told in said(put(path, found(MIXED)))
+
+
+def test_the_models_of_the_share_need_a_tier_too(path: Path) -> None:
+    strange = replace(MIXED, part=Part(0.3, Policy("", (Rung("unheard-of"),))))
+    assert "no tier is called unheard-of" in said(put(path, found(strange)))
+
+
+def test_the_certificate_has_the_share_and_its_ladder(path: Path) -> None:
+    promise = certified(found(MIXED), put(path, found(MIXED)))
+    assert promise.part is not None
+    assert (promise.part.share, promise.part.policy.ladder) == (0.3, "main-part")
+    assert promise.beside == {"main-part"}
+    with Ledger.open(path.with_name("ledger.db")) as ledger:
+        keep(ledger, "main", promise, 1.0)
+        kept = ledger.certificate("main")
+    assert kept is not None
+    assert kept.made == promise
 
 
 # ------------------------------------------------------------------ which tier a model is

@@ -21,7 +21,7 @@ from rung.core.labels import Label, LabelSource
 from rung.core.plan import Policy, Rung
 from rung.core.types import Failure, Fault
 from rung.core.verdicts import Status, Verdict
-from rung.ledger import Ledger
+from rung.ledger import Ledger, certificates
 from rung.ledger.certificates import Certified, CheckErrors, StoredCertificate, TierFigures
 from rung.ledger.watched import Told, Tried, Watched, watched
 from rung.tuner.aims import SOUND, Errors, Part, Tuned
@@ -247,7 +247,7 @@ def label(ledger: Ledger, name: str, *, right: bool, source: LabelSource, place:
 
 def looked(ledger: Ledger) -> Watched:
     with ledger.reading() as connection:
-        return watched(connection, "default", START)
+        return watched(connection, ["default"], START)
 
 
 def test_requests_before_the_certificate_of_other_ladders_and_pinned_ones_are_left_out(ledger):
@@ -278,6 +278,22 @@ def test_what_nothing_passed_is_unanswered_and_what_no_tier_answered_is_left_out
     assert (found.requests, found.unanswered, found.served) == (2, 1, {"tiny": 1})
     assert found.tiers["tiny"].accepted == Window(2, 0.0, 0.0)
     assert found.tiers["tiny"].cost == Window(2, 100.0, 0.0)
+
+
+def test_requests_of_its_categories_and_of_its_share_are_counted_too(ledger):
+    plain = outcome()
+    for ladder in ("default", "default-part", "default-coding", "other"):
+        put(ledger, ladder, plan=replace(plain.plan, ladder=ladder))
+    label(ledger, "default-part", right=False, source=LabelSource.AUDIT)
+    part = Part(0.3, Policy("default-part", (Rung("tiny"),)))
+    coding = {"coding": Policy("default-coding", (Rung("large"),))}
+    made = replace(MADE, by_category=coding, part=certificates.Part(part.share, part.policy))
+    ledger.add_certificate("default", made, START, "tuned")
+    found = check(ledger, "default", START + 5)
+    assert found.requests == 3
+    quality = next(one for one in found.findings if one.about == "quality")
+    assert quality.n == 1
+    assert [one.requests for one in standing(ledger, START + 5)] == [3]
 
 
 def test_of_many_requests_the_newest_are_counted_and_all_labels(ledger, monkeypatch):

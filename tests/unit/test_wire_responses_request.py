@@ -312,7 +312,9 @@ def test_the_conversations_name_comes_from_a_header_or_the_cache_key(
     headers: dict[str, str], session: str
 ) -> None:
     body = msgspec.json.encode({"input": "Hi", "prompt_cache_key": "key"})
-    assert FRONT.decode_request(body, arrival(**headers)).session == session
+    request = FRONT.decode_request(body, arrival(**headers))
+    assert (request.session, request.session_shared) == (session, session == "key")
+    assert not FRONT.decode_request(b'{"input": "Hi"}', arrival()).session_shared
 
 
 # ------------------------------------------------------------------ what is wrong

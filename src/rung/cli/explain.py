@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -13,11 +14,12 @@ from rung.cli import exhibits
 from rung.cli.output import NOTHING, console, money, one_line, print_json, seconds, sign, when
 from rung.cli.settings import ConfigPath, Json, load, open_ledger
 from rung.core.evidence import votes
+from rung.core.plan import Route
 from rung.core.types import Attempt, Request, UsageSource
 from rung.deciding import decider
 from rung.ledger import StoredOutcome
 from rung.ledger.people import counted
-from rung.plan_account import drawing, limits
+from rung.plan_account import drawing, draws, limits
 
 
 def explain(
@@ -66,6 +68,7 @@ def _foretell(request: Request, path: Path | None, *, json: bool) -> None:
     because = f" ({one_line('; '.join(told['because']), 100)})" if told["because"] else ""
     to.print(f"{told['category']}, {told['difficulty']}{because}")
     rule = f" by rule [bold]{one_line(told['rule'], 60)}[/]" if told["rule"] else ""
+    rule += f" ({one_line(told['drawn'], 200)})" if told["drawn"] else ""
     why = f": {one_line(told['why'], 300)}" if told["why"] else ""
     to.print(f"starts at [bold]{one_line(told['entry'] or 'no tier')}[/]{rule}{why}")
     if told["private"]:
@@ -102,8 +105,8 @@ def _planned(found: StoredOutcome, to: Console) -> None:
     tiers = " -> ".join(step.tier for step in found.plan.steps) or "no tier"
     stream = f", stream mode {found.plan.stream_mode.value}" if found.plan.stream else ""
     to.print(f"plan {one_line(found.plan.ladder)}: {one_line(tiers, 200)}{stream}")
-    if found.plan.route.why:
-        to.print(f"  {one_line(found.plan.route.why, 300)}")
+    for line in _led(found.plan.route):
+        to.print(f"  {one_line(line, 300)}")
     for step in found.plan.steps:
         if step.expected is not None:
             first, whole = step.expected.first_token_seconds, step.expected.seconds
@@ -117,6 +120,15 @@ def _planned(found: StoredOutcome, to: Console) -> None:
         to.print("[yellow]Its bytes left un-gated, as that mode asks.[/]")
     for each in found.plan.excluded:
         to.print(f"  not on it: {one_line(each.tier)} ({one_line(each.why, 200)})")
+
+
+def _led(route: Route) -> Iterator[str]:
+    """What led it to its ladder and its first tier, as far as that was drawn or learned."""
+    if route.drawn:
+        rule = f"by rule {route.rule}, " if route.rule else ""
+        yield rule + "; ".join(draws(route))
+    if route.why:
+        yield route.why
 
 
 def _attempt(place: int, attempt: Attempt, to: Console) -> None:

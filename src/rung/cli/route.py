@@ -110,6 +110,12 @@ def _told(each: Tried) -> dict[str, Any]:
     return {"line": each.line, **each.decision.told(), "missed": each.missed}
 
 
+def _rule(told: dict[str, Any]) -> str:
+    """The rule that decided, and the draws of rules before it."""
+    said = one_line(told["rule"] or "-", 30)
+    return f"{said}, {one_line(told['drawn'], 100)}" if told["drawn"] else said
+
+
 def _show(tried: list[Tried], missed: list[Tried]) -> None:
     to = console()
     columns = [("line", "right"), ("asks", "left"), ("category", "left"), ("difficulty", "left")]
@@ -124,7 +130,7 @@ def _show(tried: list[Tried], missed: list[Tried]) -> None:
             told["category"],
             told["difficulty"],
             entry + (wrong if "entry" in each.missed else ""),
-            one_line(told["rule"] or "-", 30),
+            _rule(told),
         )
     to.print(shown)
     entries = Counter(each.decision.entry or "nowhere" for each in tried)

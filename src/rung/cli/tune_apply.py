@@ -108,8 +108,9 @@ def _unmixed(made: Recommendation, draft: Applied) -> Iterator[str]:
     if part is not None and draft.policies.part is None:
         ladder = " -> ".join(rung.tier for rung in part.policy.rungs)
         yield (
-            f"{part.share:.0%} of requests were to go by {ladder}. That is not written: all go by"
-            " the ladder above, which is no worse, and dearer than was said."
+            f"{part.share:.0%} of requests were to go by {ladder}. That is not written: no rule"
+            f" leads those away who ask for {draft.ladder} by name. All go by the ladder above,"
+            " which is no worse, and dearer than was said."
         )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 
-from rung.core.parts import File, Image, Message, Role, Text
+from rung.core.parts import File, Image, Message, Part, Role, Text
 from rung.core.turns import NOTICES, WRAPPERS
 from rung.core.types import Need, Request
 
@@ -27,6 +27,9 @@ OPENING_CHARS = 1_000
 
 MOST_TEXTS = 4
 """Texts of one message that are looked at."""
+
+MOST_READ = 32_768
+"""Characters read of a file at each of its ends, to tell calls of a program apart."""
 
 MOST_OPENINGS = 8
 """Messages of the user among which the first words of their own are looked for."""
@@ -46,7 +49,7 @@ def key(request: Request) -> str:
     if not request.messages or Need.EMBEDDINGS in request.needs or request.audit_of is not None:
         return ""
     kind = "loop" if request.tools else "errand"
-    own = (request.directions.agent or "", kind, *_prompt(request.messages))
+    own = (request.directions.agent or "", kind, *_prompt(request.messages, PROMPT_CHARS))
     return f"{_scope(request)}-{_hash(own, PART_BYTES)}"
 
 
@@ -66,21 +69,55 @@ def _scope(request: Request) -> str:
     return _hash(("opening", *whose, opening(request)), SCOPE_BYTES)
 
 
+def drawn_by(request: Request) -> str:
+    """What is drawn as one where turns must go the same way: the conversation, or else the request.
+
+    Calls of a program often begin alike, or name one prompt cache, though none of them goes on: to
+    draw them as one would draw all of them or none. So where no session tells conversations apart,
+    all that was said first is read, system prompt and files included. An agent names a cache for
+    each; without, it goes by all of its first words.
+    """
+    if not request.conversation:
+        return request.id
+    if request.session and (request.tools or not request.session_shared):
+        return request.conversation
+    message, own = _first_words(request, None)
+    said = [own]
+    if message is not None and not request.tools:
+        said += [text for part in message.parts for text in _whole(part)]
+        said += _prompt(request.messages, None)
+    return f"{request.conversation}-{_hash(said, SCOPE_BYTES)}"
+
+
 def opening(request: Request) -> str:
     """The beginning of what the user said first, without what clients say in their place."""
+    return _first_words(request, OPENING_CHARS)[1]
+
+
+def _first_words(request: Request, most: int | None) -> tuple[Message | None, str]:
+    """The first message in which the user says or shows something, and so much of the text."""
     looked = 0
     for message in request.messages:
         if message.role is not Role.USER:
             continue
         for part in message.parts[:MOST_TEXTS]:
             if isinstance(part, Text) and (own := _own(part.text)):
-                return own[:OPENING_CHARS]
+                return message, own[:most]
             if isinstance(part, Image | File):
-                return f"{part.url[:OPENING_CHARS]} {len(part.data)} {part.data[-OPENING_CHARS:]}"
+                data = f"{len(part.data)} {part.data[-OPENING_CHARS:]}"
+                return message, f"{part.url[:OPENING_CHARS]} {data}"
         looked += 1
         if looked == MOST_OPENINGS:
             break
-    return ""
+    return None, ""
+
+
+def _whole(part: Part) -> Iterator[str]:
+    """All that a part says or shows, as far as it tells this one from others."""
+    if isinstance(part, Text):
+        yield part.text
+    elif isinstance(part, Image | File):
+        yield f"{part.url} {len(part.data)} {part.data[:MOST_READ]} {part.data[-MOST_READ:]}"
 
 
 def turns_before(request: Request) -> int:
@@ -92,13 +129,13 @@ def turns_before(request: Request) -> int:
     return turns
 
 
-def _prompt(messages: tuple[Message, ...]) -> Iterator[str]:
-    """The system prompt's beginning. Digits are left out: they are dates and counters."""
+def _prompt(messages: tuple[Message, ...], most: int | None) -> Iterator[str]:
+    """So much of the system prompt's texts. Digits are left out: they are dates and counters."""
     if messages[0].role is not Role.SYSTEM:
         return
     for part in messages[0].parts[:MOST_TEXTS]:
         if isinstance(part, Text) and not part.text.startswith(PER_REQUEST):
-            yield part.text[:PROMPT_CHARS].translate(_NO_DIGITS)
+            yield part.text[:most].translate(_NO_DIGITS)
 
 
 def _own(text: str) -> str:

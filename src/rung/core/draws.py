@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from zlib import crc32
 
 _MASK = 2**64 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A draw that was made for a rule: it applies to a ``share`` (0..1) of its requests."""
+
+    rule: str
+    share: float
+    chosen: bool
 
 
 def draw(what: str, seed: int) -> float:

@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TypeVar
 
+from rung.core.bounds import tighter
 from rung.core.calibration import Calibration
 from rung.core.checklist import in_order
-from rung.core.draws import draw
+from rung.core.draws import Drawn, draw
 from rung.core.features import Features
 from rung.core.types import Need
 from rung.core.verdicts import Check, Weight
 from rung.core.vote import AGREEMENT, PLAIN_VOTE, Vote
-
-N = TypeVar("N", int, float)
 
 TOOL_CALLS = "tool_calls"
 """The name of the gate on tool calls: the only required check that looks at no text."""
@@ -104,6 +102,8 @@ class Route:
     ``category`` and ``difficulty`` are what it was taken for, empty where nothing asked. ``why``
     says why it starts there where no rule said so; ``propensity`` (0..1) is the chance that it had
     of starting there: 1 unless it was drawn. Then ``other`` is where it would have started else.
+    ``drawn`` are the draws of rules that have a share, and ``rule_chance`` is the part that they
+    have in ``propensity``: the chance of following the rule that it follows, or none.
     """
 
     rule: str | None = None
@@ -114,6 +114,8 @@ class Route:
     why: str = ""
     propensity: float = 1.0
     other: str | None = None
+    drawn: tuple[Drawn, ...] = ()
+    rule_chance: float = 1.0
 
 
 NO_ROUTE = Route()
@@ -391,10 +393,3 @@ def _why_not(rung: Rung, features: Features, terms: Terms, cap: int | None) -> s
         return "no price is known for it, and the request has a cost cap"
     # Last: it is the reason only where there is no other, which would not pass with time.
     return terms.resting.get(rung.tier)
-
-
-def tighter(one: N | None, other: N | None) -> N | None:
-    """The smaller of two limits, of which either may be none."""
-    if one is None or other is None:
-        return other if one is None else one
-    return min(one, other)

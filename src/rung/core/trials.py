@@ -34,7 +34,8 @@ class Past:
     """A finished request. ``served`` is the place of the call whose answer left.
 
     ``verified`` is ``None`` where nothing was proven; ``labels`` say of answers by place whether
-    they were right. ``propensity`` (0..1) is the chance that it had of starting where it did.
+    they were right. ``propensity`` (0..1) is the chance that it had of starting where it did, with
+    that of following its rule in it where one was drawn.
     """
 
     ladder: str

@@ -121,7 +121,8 @@ class Request:
     repeats because its stream broke, ``audit_of`` the one whose answer this one is a second look
     at. ``caller`` is a digest of the key that the client showed: good within this process alone.
     ``key`` is the id of its virtual key. ``loop`` says why it was taken for one turn of a circle.
-    ``trace`` is where its spans belong, ``None`` where nobody keeps any.
+    ``trace`` is where its spans belong, ``None`` where nobody keeps any. ``session_shared``: the
+    session's name is that of a prompt cache, which many conversations may share.
     """
 
     id: str
@@ -149,6 +150,7 @@ class Request:
     key: str | None = None
     loop: str = ""
     trace: Trace | None = None
+    session_shared: bool = False
 
     def in_conversation(self, key: str) -> Request:
         """The same request with its conversation's key."""

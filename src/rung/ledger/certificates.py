@@ -53,10 +53,19 @@ class TierFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A share (0..1) of all requests, drawn, and the ladder that they go by."""
+
+    share: float
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
 class Certified:
     """With probability ``confidence``, ``policy`` serves at least the share ``target`` right.
 
-    ``policy`` and ``by_category`` name tiers as the configuration does. ``baseline`` is the tier of
+    ``policy``, ``by_category`` and ``part`` name tiers as the configuration does; what is promised
+    is of all their requests together. ``baseline`` is the tier of
     the reference, ``basis`` what the promise rests on, ``n`` how many queries it was drawn from.
     ``quality`` and ``cost_usd`` (dollars a request) are what was estimated on them,
     ``quality_lower`` and ``cost_upper`` their one-sided bounds. ``tiers`` is what each tier was to
@@ -77,6 +86,13 @@ class Certified:
     cost_usd: float | None = None
     cost_upper: float | None = None
     tiers: Mapping[str, TierFigures] = field(default_factory=dict)
+    part: Part | None = None
+
+    @property
+    def beside(self) -> frozenset[str]:
+        """The other ladders by which its requests go: of categories, and of a share of all."""
+        policies = [*self.by_category.values(), *([] if self.part is None else [self.part.policy])]
+        return frozenset(each.ladder for each in policies if each.ladder)
 
     @property
     def promises(self) -> bool:
@@ -132,7 +148,7 @@ def stored(connection: Connection, ladder: str | None = None) -> list[StoredCert
 
 
 def promised(connection: Connection) -> dict[str, Promise]:
-    """What the certificates in force rest on, by ladder.
+    """What the certificates in force rest on, by ladder, those beside a certified one included.
 
     One that cannot be read may rest on anything.
     """
@@ -145,6 +161,10 @@ def promised(connection: Connection) -> dict[str, Promise]:
             found[ladder] = Promise(None)
         elif row.made is not None and row.made.promises:
             found[ladder] = _promise(row.made)
+    for row in newest.values():
+        if row.made is not None and row.made.promises:
+            for other in row.made.beside - found.keys():
+                found[other] = _promise(row.made)
     return found
 
 
@@ -189,6 +209,8 @@ def _why_not(found: Certified) -> str | None:
     rates = [errors.false_accept, errors.false_reject, errors.highest_accept, errors.highest_reject]
     shares = [found.target, found.quality, found.quality_lower, found.confidence, *rates]
     amounts = [found.cost_usd, found.cost_upper]
+    if found.part is not None:
+        shares.append(found.part.share)
     for each in found.tiers.values():
         shares.append(each.accepted)
         amounts += [each.n, each.cost_nanousd, each.cost_deviation]

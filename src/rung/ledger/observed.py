@@ -42,7 +42,8 @@ class Seen:
     """A request, a second look or a probe. ``of`` is the request that the latter two are about.
 
     ``tokens`` are those of all its calls, read and written. ``entry`` is the tier that it began at,
-    ``other`` the one where it would have begun had the draw gone the other way. ``reach`` (0..1) is
+    ``other`` the one where it would have begun had the draw gone the other way; ``entry_chance``
+    (0..1) is the chance of the former, given the ladder that it was on. ``reach`` (0..1) is
     by tier the chance to climb so high, where it was drawn. ``sources`` says by the place of a call
     who labelled its answer.
     """
@@ -57,6 +58,7 @@ class Seen:
     pinned: bool = False
     entry: str | None = None
     other: str | None = None
+    entry_chance: float = 1.0
     reach: Mapping[str, float] = field(default_factory=dict)
     sources: Mapping[int, LabelSource] = field(default_factory=dict)
 
@@ -200,6 +202,7 @@ def _seen(
         pinned=plan.pinned,
         entry=plan.entry or (past.calls[0].tier if past.calls else None),
         other=plan.other,
+        entry_chance=min(1.0, past.propensity / plan.rule_chance),
         reach=plan.reach,
         sources={place: source for place, (source, _) in given.items()},
     )
@@ -217,10 +220,11 @@ def _call(row: Row) -> Call:
 
 @dataclass(frozen=True, slots=True)
 class _Shared:
-    """What plans that share a part say: their first tier, the other entry, each tier's reach."""
+    """What plans that share a part say: first tier, other entry, a rule's draw, tiers' reach."""
 
     entry: str | None = None
     other: str | None = None
+    rule_chance: float = 1.0
     reach: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -230,6 +234,7 @@ class _Plan:
     other: str | None
     reach: Mapping[str, float]
     pinned: bool
+    rule_chance: float = 1.0
 
 
 def _plan(row: Row, shared: dict[str, _Shared]) -> _Plan:
@@ -250,7 +255,7 @@ def _plan(row: Row, shared: dict[str, _Shared]) -> _Plan:
         return _Plan(None, None, {}, pinned=False)
     reach = dict(known.reach) | {tier: chance for tier, _, chance in left if chance < 1}
     pinned = any(why.startswith(PINNED) for _, why, _ in left)
-    return _Plan(known.entry, known.other, reach, pinned)
+    return _Plan(known.entry, known.other, reach, pinned, known.rule_chance)
 
 
 def _shared(told: Mapping[str, Any]) -> _Shared:
@@ -259,5 +264,12 @@ def _shared(told: Mapping[str, Any]) -> _Shared:
     return _Shared(
         steps[0]["tier"] if steps else None,
         told["route"].get("other"),
+        _chance(told["route"].get("rule_chance", 1.0)),
         {tier: chance for tier, chance in reach.items() if 0 < chance < 1},
     )
+
+
+def _chance(told: Any) -> float:
+    """A chance (0..1) that is one, whatever stands there."""
+    chance = float(told)
+    return chance if 0 < chance <= 1 else 1.0

@@ -1,4 +1,4 @@
-"""What became of a ladder's requests since a moment: how they ended, what was found out, by tier.
+"""What became of requests since a moment: how they ended, what was found out, by tier.
 
 Audits, answers served again and requests that were sent to a tier by name are left out: nobody
 decided anything there. So are requests to which no tier gave any answer: no ladder could help.
@@ -6,7 +6,7 @@ decided anything there. So are requests to which no tier gave any answer: no lad
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from math import sqrt
 from typing import Any
@@ -68,14 +68,14 @@ class Watched:
 
 
 def watched(
-    connection: Connection, ladder: str, since_unix: float, *, tiers: bool = True
+    connection: Connection, ladders: Collection[str], since_unix: float, *, tiers: bool = True
 ) -> Watched:
-    """The requests of a ladder that began since then, with ``tiers`` or without what those tell.
+    """The requests of ladders that began since then, with ``tiers`` or without what those tell.
 
     All labels count. Requests are counted among the newest `MOST_COUNTED`.
     """
-    labelled = _within(ladder, since_unix)
-    counted = _within(ladder, _counted_since(connection, labelled, since_unix))
+    labelled = _within(ladders, since_unix)
+    counted = _within(ladders, _counted_since(connection, labelled, since_unix))
     served, unanswered = _ended(connection, counted)
     return Watched(
         requests=sum(served.values()) + unanswered,
@@ -86,9 +86,9 @@ def watched(
     )
 
 
-def _within(ladder: str, since_unix: float) -> list[ColumnElement[bool]]:
+def _within(ladders: Collection[str], since_unix: float) -> list[ColumnElement[bool]]:
     return [
-        _r.ladder == ladder,
+        _r.ladder.in_(sorted(ladders)),
         _r.started_unix >= since_unix,
         _r.audit_of.is_(None),
         _r.cached_of.is_(None),

@@ -26,13 +26,19 @@ from rung.core.nearest import nearest
 from rung.core.plan import Policy
 from rung.inspection import problems as faults
 from rung.tuner import toml_text
-from rung.tuner.aims import Basis, Recommendation, Tuned
+from rung.tuner.aims import Basis, Part, Recommendation, Tuned
 from rung.tuner.cautions import cautions
-from rung.tuner.ladder_edit import PLAIN, Edit, drop_rules, with_comments, write
+from rung.tuner.ladder_edit import PLAIN, Edit, drop_rules, percent, with_comments, write
 from rung.tuner.tier_names import matched, shown, tier_of
 
 BACKUP = ".bak"
 CATEGORIES = frozenset(each.value for each in Category)
+DIGITS = 6
+"""Of a share that is written."""
+
+PART = "part"
+"""What the ladder of a share of all requests is called after its base, as a category's by its name.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,9 @@ def applied(
     """
     found = file.parsed()
     tuned = Tuned(Policy(ladder, ())) if made.tuned is None else _distinct(made.tuned)
+    if ladder != found.default_ladder:
+        # It is reached by its name, and who names a ladder stays on it: no rule leads elsewhere.
+        tuned = replace(tuned, part=None)
     tiers, problems = _tiers(tuned, found, named)
     problems += _why_not(found, ladder, made, tuned)
     baseline = None
@@ -115,13 +124,16 @@ def applied(
     stale = _stale(found, ladder, edits)
     text = _edited(file, found, edits, stale)
     text = _claimed(file.text, text, edits, made, baseline, day)
-    notes = (*cautions(found, edits, baseline), *(f"rule {name!r} goes: {_GONE}" for name in stale))
+    notes = (*cautions(found, edits, baseline), *(_gone(ladder, name) for name in stale))
     problems = _new_faults(file, text)
     kept = file.text if problems else text
     return Applied(file, kept, ladder, policies, baseline, tuple(problems), notes)
 
 
-_GONE = "its category has no ladder of its own any more; that ladder stays, and nothing leads there"
+def _gone(ladder: str, name: str) -> str:
+    whose = "no share of requests" if name == own_ladder(ladder, PART) else "its category"
+    has = "is sent to its ladder" if whose.startswith("no") else "has no ladder of its own"
+    return f"rule {name!r} goes: {whose} {has} any more; that ladder stays, and nothing leads there"
 
 
 def write_file(made: Applied) -> Path | None:
@@ -173,13 +185,17 @@ def _distinct(tuned: Tuned) -> Tuned:
         for category, policy in tuned.by_category.items()
         if replace(policy, ladder=tuned.whole.ladder) != tuned.whole
     }
-    return Tuned(tuned.whole, own)
+    part = tuned.part
+    if part is not None:
+        part = replace(part, share=round(part.share, DIGITS))
+    return Tuned(tuned.whole, own, part)
 
 
 def _tiers(
     tuned: Tuned, found: Config, named: Mapping[str, str]
 ) -> tuple[dict[str, str], list[Problem]]:
-    policies = (tuned.whole, *tuned.by_category.values())
+    policies = [tuned.whole, *tuned.by_category.values()]
+    policies += [] if tuned.part is None else [tuned.part.policy]
     models = (rung.tier for policy in policies for rung in policy.rungs)
     return matched(models, found.file.tiers, named)
 
@@ -193,6 +209,7 @@ def _why_not(found: Config, ladder: str, made: Recommendation, tuned: Tuned) -> 
     if ladder not in ladders:
         near = nearest(ladder, list(ladders)) or f"add [ladders.{ladder}] with its `tiers`"
         problems.append(Problem("--ladder", f"there is no ladder {ladder!r}.", near))
+    problems += _taken(found, ladder, tuned)
     if not tuned.by_category:
         return problems
     if strange := sorted(set(tuned.by_category) - CATEGORIES):
@@ -208,15 +225,15 @@ def _why_not(found: Config, ladder: str, made: Recommendation, tuned: Tuned) -> 
         )
         fix = f"tune the default ladder, {found.default_ladder!r}, or without --by category"
         problems.append(Problem("--by category", said, fix))
-    return problems + _taken(found, ladder, tuned)
+    return problems
 
 
 def _taken(found: Config, ladder: str, tuned: Tuned) -> list[Problem]:
     """Names of ladders and rules that somebody else has given."""
     rules = {rule.name: rule for rule in found.file.rules if rule.name}
     problems = []
-    for category in tuned.by_category:
-        name = own_ladder(ladder, category)
+    for whose in (*([] if tuned.part is None else [PART]), *tuned.by_category):
+        name = own_ladder(ladder, whose)
         rule = rules.get(name)
         ours = rule is not None and rule.ladder == name and rule.on == {ladder}
         if not ours and (rule is not None or name in found.file.ladders):
@@ -227,7 +244,7 @@ def _taken(found: Config, ladder: str, tuned: Tuned) -> list[Problem]:
 
 
 def own_ladder(ladder: str, category: str) -> str:
-    """What the ladder of one category's requests is called."""
+    """What the ladder of one category's requests is called, or that of a share of all (`PART`)."""
     return f"{ladder}-{category}"
 
 
@@ -240,21 +257,30 @@ def _renamed(tuned: Tuned, ladder: str, tiers: Mapping[str, str]) -> Tuned:
         category: of(policy, own_ladder(ladder, category))
         for category, policy in sorted(tuned.by_category.items())
     }
-    return Tuned(of(tuned.whole, ladder), own)
+    part = tuned.part
+    if part is not None:
+        part = Part(part.share, of(part.policy, own_ladder(ladder, PART)))
+    return Tuned(of(tuned.whole, ladder), own, part)
 
 
 def _edits(policies: Tuned, found: Config, *, pinned: bool) -> list[Edit]:
+    """The ladder of all first, then that of a share of all, which holds before any category."""
     base, ladders = policies.whole.ladder, found.file.ladders
+    top = policies.whole.rungs[-1].tier
     edits = [Edit(base, base, policies.whole, ladders[base], pinned=pinned)]
-    for category, policy in policies.by_category.items():
+
+    def beside(policy: Policy, category: str = "", share: float | None = None) -> Edit:
         old = ladders.get(policy.ladder, ladders[base])
-        edits.append(Edit(policy.ladder, base, policy, old, category, pinned))
-    return edits
+        return Edit(policy.ladder, base, policy, old, category, pinned, share, top)
+
+    if policies.part is not None:
+        edits.append(beside(policies.part.policy, share=policies.part.share))
+    return edits + [beside(policy, name) for name, policy in policies.by_category.items()]
 
 
 def _stale(found: Config, ladder: str, edits: list[Edit]) -> list[str]:
     """The rules of an earlier tuning that lead to ladders which this one does not have."""
-    ours = {own_ladder(ladder, category) for category in CATEGORIES}
+    ours = {own_ladder(ladder, whose) for whose in (*CATEGORIES, PART)}
     ours -= {edit.ladder for edit in edits}
     return [
         rule.name
@@ -306,13 +332,24 @@ def _claimed(
 
     The day stays as it is where nothing else is new.
     """
-    says = claim(made, baseline)
-    if text == old and all(toml_text.claimed(old, each.ladder) in {says, None} for each in edits):
+    says = _claims(claim(made, baseline), edits)
+    if text == old and all(toml_text.claimed(old, name) in {s, None} for name, s in says.items()):
         return text
     crlf, text = "\r\n" in text, text.replace("\r\n", "\n")
-    for edit in edits:
-        text = toml_text.with_claim(text, edit.ladder, says, day)
+    for name, said in says.items():
+        text = toml_text.with_claim(text, name, said, day)
     return text.replace("\n", "\r\n") if crlf else text
+
+
+def _claims(says: str, edits: list[Edit]) -> dict[str, str]:
+    """What stands beside each ladder: with a share of requests it is promised of both together."""
+    found = {edit.ladder: says for edit in edits}
+    for edit in edits:
+        if edit.share is not None:
+            share = f"{percent(edit.share)} of requests"
+            found[edit.base] = f"{says}; {share} go by {edit.ladder}"
+            found[edit.ladder] = f"{share} of {edit.base}, and with it {says}"
+    return found
 
 
 def claim(made: Recommendation, baseline: str | None) -> str:

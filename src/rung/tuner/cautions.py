@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rung.config import Config
 from rung.core.money import to_usd
-from rung.tuner.ladder_edit import Edit, rule_of
+from rung.tuner.ladder_edit import Edit, own, percent
 
 
 def cautions(found: Config, edits: Sequence[Edit], baseline: str | None) -> list[str]:
@@ -40,17 +40,23 @@ def _measured_by(found: Config, edit: Edit, baseline: str | None) -> list[str]:
 
 
 def _shadows(found: Config, edit: Edit) -> list[str]:
-    """The rules before a category's own that may decide in its place."""
-    if not edit.category:
+    """The rules before a ladder's own that may decide in its place."""
+    if not edit.by_rule:
         return []
     first = []
     for number, rule in enumerate(found.file.rules, 1):
-        if rule.name == edit.ladder:
+        if rule.name == edit.ladder or (
+            edit.share is not None and own(rule.model_dump(), edit.base)
+        ):
             break
-        meets = not rule.category or edit.category in rule.category
+        meets = not edit.category or not rule.category or edit.category in rule.category
         if meets and (not rule.on or edit.base in rule.on):
             first.append(rule.name or f"rule {number}")
     if not first:
         return []
     listed = ", ".join(map(repr, first))
-    return [f"before the rule for {rule_of(edit)['category'][0]} stand {listed}: the first decides"]
+    return [f"before the rule for {_whose(edit)} stand {listed}: the first decides"]
+
+
+def _whose(edit: Edit) -> str:
+    return edit.category if edit.share is None else f"{percent(edit.share)} of requests"

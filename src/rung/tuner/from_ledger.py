@@ -124,7 +124,7 @@ def _row(one: Seen, looks: Sequence[Seen], tiers: Sequence[str]) -> _Row | None:
     if not any(cell.accepted is not None for cell in row.cells.values()):
         return None
     row.entry = place.get(one.entry or "", NO_TIER)
-    row.other = place.get(one.other or "", NO_TIER) if one.past.propensity < 1 else NO_TIER
+    row.other = place.get(one.other or "", NO_TIER) if one.entry_chance < 1 else NO_TIER
     row.auditable = one.past.served is not None and one.past.verified is not False
     return row
 
@@ -197,7 +197,7 @@ def _censored(
         word=word,
         how=how,
         entry=np.array([row.entry for row in rows], dtype=np.int64),
-        entry_chance=np.array([row.seen.past.propensity for row in rows]),
+        entry_chance=np.array([row.seen.entry_chance for row in rows]),
         other=np.array([row.other for row in rows], dtype=np.int64),
         reach=reach,
         probed=probed,

@@ -112,8 +112,9 @@ PLAIN = Style(
 class Edit:
     """One ladder to be written. ``base`` is the ladder that a new one takes its other keys from.
 
-    ``category`` is whose requests a rule sends there, "" for the ladder of all. ``old`` is what the
-    ladder is so far, or its base. ``pinned``: repairs are as tuned, and not left to experience.
+    ``category`` is whose requests a rule sends there, "" for the ladder of all; or ``share`` (0..1)
+    which part of them all. ``old`` is what the ladder is so far, or its base. ``pinned``: repairs
+    are as tuned, and not left to experience. ``top`` is the highest tier of the base.
     """
 
     ladder: str
@@ -122,10 +123,17 @@ class Edit:
     old: LadderTable
     category: str = ""
     pinned: bool = False
+    share: float | None = None
+    top: str = ""
+
+    @property
+    def by_rule(self) -> bool:
+        """Whether a rule leads there."""
+        return bool(self.category) or self.share is not None
 
 
 def write(document: Table, edit: Edit, tiers: Mapping[str, TierTable], style: Style) -> None:
-    """Write a ladder with its limits and, where it is a category's, the rule that leads to it."""
+    """Write a ladder with its limits, and the rule that leads there if it is not that of all."""
     ladders = document["ladders"]
     if edit.ladder not in ladders:
         ladders[edit.ladder] = _copied(ladders, edit.base, style)
@@ -139,8 +147,8 @@ def write(document: Table, edit: Edit, tiers: Mapping[str, TierTable], style: St
         rung.tier: limits_of(place, edit, tiers) for place, rung in enumerate(edit.policy.rungs)
     }
     _write_limits(table, limits, style)
-    if edit.category:
-        _write_rule(document, rule_of(edit), style)
+    if edit.by_rule:
+        _write_rule(document, edit, style)
 
 
 def settings(edit: Edit) -> dict[str, Any]:
@@ -155,7 +163,14 @@ def settings(edit: Edit) -> dict[str, Any]:
         found["deadline_seconds"] = min(policy.deadline_seconds, mine or policy.deadline_seconds)
     if policy.on_exhausted is OnExhausted.BEST:
         found["on_exhausted"] = OnExhausted.BEST.value
+    if edit.by_rule and old.audit and old.audit_by is None and not _stands(edit.top, policy):
+        # Who looks again at the base's answers looks at these too: their own top may be the bottom.
+        found["audit_by"] = edit.top
     return found
+
+
+def _stands(tier: str, policy: Policy) -> bool:
+    return any(rung.tier == tier for rung in policy.rungs)
 
 
 def limits_of(place: int, edit: Edit, tiers: Mapping[str, TierTable]) -> dict[str, Any]:
@@ -172,13 +187,14 @@ def limits_of(place: int, edit: Edit, tiers: Mapping[str, TierTable]) -> dict[st
 
 
 def rule_of(edit: Edit) -> dict[str, Any]:
-    """The rule that sends a category's requests to its own ladder."""
-    return {
-        "name": edit.ladder,
-        "on": [edit.base],
-        "category": [edit.category],
-        "ladder": edit.ladder,
-    }
+    """The rule that sends a category's requests, or a share of all, to their own ladder."""
+    whose = {"category": [edit.category]} if edit.category else {"share": edit.share}
+    return {"name": edit.ladder, "on": [edit.base], **whose, "ladder": edit.ladder}
+
+
+def percent(share: float) -> str:
+    """A share (0..1) as people read it."""
+    return f"{100 * share:.3g}%"
 
 
 def _bar(rung: Rung, edit: Edit) -> float | None:
@@ -226,14 +242,31 @@ def _fill(table: Table, wanted: Mapping[str, Any], style: Style) -> None:
         _put(table, key, value, style)
 
 
-def _write_rule(document: Table, rule: Mapping[str, Any], style: Style) -> None:
+def _write_rule(document: Table, edit: Edit, style: Style) -> None:
+    """A rule that is there keeps what people have added to it."""
     rules = document.get("rules")
     if rules is None:
         document["rules"] = style.rows()
         rules = document["rules"]
-    if any(each.get("name") == rule["name"] for each in rules):
-        return
-    rules.append(style.table(rules, rule))
+    rule = rule_of(edit)
+    place = next((at for at, each in enumerate(rules) if each.get("name") == edit.ladder), None)
+    if place is None:
+        rules.insert(_place(rules, edit), style.table(rules, rule))
+    elif edit.share is not None:
+        _put(rules[place], "share", rule["share"], style)
+
+
+def _place(rules: Any, edit: Edit) -> int:
+    """Last; but a share of all requests is drawn before what goes by their category."""
+    first = (at for at, each in enumerate(rules) if edit.share is not None and own(each, edit.base))
+    return next(first, len(rules))
+
+
+def own(rule: Mapping[str, Any], base: str) -> bool:
+    """Whether it leads a category's requests to a ladder of their own, as it is written here."""
+    name = str(rule.get("name", ""))
+    leads = rule.get("ladder") == name and list(rule.get("on", ())) == [base]
+    return leads and name.startswith(f"{base}-") and bool(rule.get("category"))
 
 
 def drop_rules(document: Table, names: Sequence[str]) -> None:

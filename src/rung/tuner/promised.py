@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rung.ledger import Ledger
+from rung.ledger import Ledger, certificates
 from rung.ledger.certificates import Certified, CheckErrors, TierFigures
-from rung.tuner.aims import Errors, Recommendation
+from rung.tuner.aims import Errors, Part, Recommendation
 from rung.tuner.applying import Applied
 
 
@@ -24,6 +24,7 @@ def certified(
         n=made.n,
         policy=put.policies.whole,
         by_category=dict(put.policies.by_category),
+        part=_part(put.policies.part),
         baseline=put.baseline or (None if made.baseline is None else made.baseline.model),
         assumptions=made.certificate.assumptions,
         errors=_errors(made.aim.errors),
@@ -33,6 +34,10 @@ def certified(
         cost_upper=made.cost_upper,
         tiers=tiers or {},
     )
+
+
+def _part(tuned: Part | None) -> certificates.Part | None:
+    return None if tuned is None else certificates.Part(tuned.share, tuned.policy)
 
 
 def _errors(told: Errors) -> CheckErrors:

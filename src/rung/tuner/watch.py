@@ -101,7 +101,7 @@ def check(ledger: Ledger, ladder: str, now: float, *, tiers: bool = True) -> Wat
             fix="`rung tune --apply` certifies a ladder; `rung tune --help` says how",
         )
     with ledger.reading() as connection:
-        seen = watched(connection, ladder, row.created_unix, tiers=tiers)
+        seen = watched(connection, _ladders(ladder, row.made), row.created_unix, tiers=tiers)
     return judged(ladder, row, seen, now)
 
 
@@ -114,6 +114,11 @@ def standing(ledger: Ledger, now: float, *, tiers: bool = True) -> list[Watch]:
         name for name, row in sorted(newest.items()) if row.made is not None and row.made.promises
     ]
     return [check(ledger, ladder, now, tiers=tiers) for ladder in promised]
+
+
+def _ladders(ladder: str, made: Certified) -> frozenset[str]:
+    """Those by which the requests go that something was promised of."""
+    return made.beside | {ladder}
 
 
 def _why_nothing(row: StoredCertificate | None) -> str:

@@ -155,8 +155,9 @@ def decode_request(body: bytes, arrival: Arrival) -> Request:
         passed_on=tuple(
             (name, arrival.headers[name]) for name in PASSED_ON if name in arrival.headers
         ),
-        session=_session(arrival, values),
+        session=_session(arrival) or _cache_named(values),
         directions=arrival.directions,
+        session_shared=not _session(arrival) and bool(_cache_named(values)),
     )
 
 
@@ -215,10 +216,14 @@ def _extras(
     return tuple(sorted(more))
 
 
-def _session(arrival: Arrival, values: Mapping[str, Any]) -> str:
+def _session(arrival: Arrival) -> str:
     named = (arrival.headers.get(header) for header in SESSION_HEADERS)
-    name = next(filter(None, named), None) or values.get("prompt_cache_key") or ""
-    return str(name)[:MAX_SESSION_CHARACTERS]
+    return next(filter(None, named), "")[:MAX_SESSION_CHARACTERS]
+
+
+def _cache_named(values: Mapping[str, Any]) -> str:
+    """The name of the prompt's cache: a program may give each conversation one, or all the same."""
+    return (values.get("prompt_cache_key") or "")[:MAX_SESSION_CHARACTERS]
 
 
 # ------------------------------------------------------------------ the schema of the answer
