@@ -19,7 +19,7 @@ SYNCS = 100
 def conditions(disk: Path, others: float) -> dict[str, object]:
     """The machine, the versions and the disk; ``others`` is the share of CPU that others took."""
     return {
-        "cpu": _cpu_model(),
+        "cpu": cpu_model(),
         "cores": os.cpu_count(),
         "kernel": platform.release(),
         "python": platform.python_version(),
@@ -69,7 +69,8 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
+    """What the processor calls itself."""
     told = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     names = (line.partition(":")[2].strip() for line in told if line.startswith("model name"))
     return next(names, platform.machine())

@@ -11,7 +11,14 @@ import pytest
 
 from rung import config
 from rung.cli.main import COMMANDS
-from rung.file_tables import FileTable, LadderTable, SandboxTable, ServerTable, TierTable
+from rung.file_tables import (
+    FileTable,
+    LadderTable,
+    LimitsTable,
+    SandboxTable,
+    ServerTable,
+    TierTable,
+)
 from rung.inspection import problems
 from rung.verifiers.catalogue import KINDS
 
@@ -69,7 +76,7 @@ def test_every_key_of_the_configuration_is_documented() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text("utf-8")
     keys = {
         key
-        for table in (FileTable, TierTable, LadderTable, ServerTable, SandboxTable)
+        for table in (FileTable, TierTable, LadderTable, LimitsTable, ServerTable, SandboxTable)
         for key in table.model_fields
     }
     assert {key for key in keys if f"`{key}`" not in page and f"[{key}" not in page} == set()
