@@ -284,7 +284,8 @@ def _figures(made: Recommendation) -> Iterator[str]:
     if made.certified and made.needed is not None:
         by += f"; about {made.needed:,} queries would certify a cheaper one"
     yield f"proof    {by}"
-    yield f"data     {made.n:,} queries, in {made.seconds:.1f} s, seed {made.aim.seed}"
+    count = "1 query" if made.n == 1 else f"{made.n:,} queries"
+    yield f"data     {count}, in {made.seconds:.1f} s, seed {made.aim.seed}"
 
 
 def _quality(found: Estimate) -> str:

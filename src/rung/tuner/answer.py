@@ -69,13 +69,12 @@ class Answer:
 
     def recommendation(self) -> Recommendation:
         """The whole of it."""
-        chosen = carried_out(self.made.outcomes, self.choice, self.runner)
+        chosen = carried_out(self.made.outcomes, self._done, self.runner)
         alone = self._alone()
         quality = self._quality(chosen.right)
-        named = self.choice.basis is not Basis.NOTHING or self.aim.mode is Mode.NONE
         return Recommendation(
             aim=self.aim,
-            tuned=self._tuned() if named or self.made.reference is not None else None,
+            tuned=self._tuned() if self._named else None,
             certificate=self._certificate(),
             target=self._target(),
             quality=quality,
@@ -88,9 +87,24 @@ class Answer:
             n=len(self.made.outcomes),
             needed=self.choice.needed,
             advice=tuple(self._advice()),
-            warnings=(*self.made.warnings, *self._warnings()),
+            warnings=(*self.made.warnings, *self._warnings(chosen)),
             seconds=perf_counter() - self.began,
         )
+
+    @property
+    def _named(self) -> bool:
+        """Whether anything is recommended: at the least the reference is, if there is one."""
+        fine = self.choice.basis is not Basis.NOTHING or self.aim.mode is Mode.NONE
+        return fine or self.made.reference is not None
+
+    @property
+    def _done(self) -> Choice:
+        """What is recommended: what was chosen, but the reference alone where that failed."""
+        choice, reference = self.choice, self.made.reference
+        failed = choice.basis is Basis.NOTHING and self.aim.mode is not Mode.NONE
+        if not failed or reference is None:
+            return choice
+        return replace(choice, ladder=(reference,), share=1.0, rest=(), limit=inf, by_category={})
 
     # -------------------------------------------------------------- figures
 
@@ -131,7 +145,7 @@ class Answer:
         n = intervals.effective(self._weight)
         spread = float(np.average((cost - ratio * alone) ** 2, weights=self._weight)) / max(n, 1)
         half = intervals.Z * float(np.sqrt(spread)) / mean
-        return Estimate(1 - ratio, 1 - ratio - half, 1 - ratio + half)
+        return Estimate(1 - ratio, 1 - ratio - half, min(1.0, 1 - ratio + half))
 
     def _lower(self, right: Floats) -> float:
         """Below the estimate by as much as the best of all that was tried may owe to chance."""
@@ -144,7 +158,7 @@ class Answer:
 
     def _upper(self, cost: Floats) -> float:
         """A bound that reckons with what was not drawn: every tier asked, on the dearest query."""
-        outcomes, choice = self.made.outcomes, self.choice
+        outcomes, choice = self.made.outcomes, self._done
         ladders = [choice.ladder, choice.rest, *choice.by_category.values()]
         dearest = max(
             float(outcomes.cost[:, list(ladder)].sum(axis=1).max()) for ladder in ladders if ladder
@@ -157,7 +171,7 @@ class Answer:
         return -bound.lower * dearest / NANOUSD
 
     def _target(self) -> float | None:
-        if self.aim.quality is not None:
+        if self.aim.quality is not None or self.aim.budget_usd is not None:
             return self.aim.quality
         alone = self._alone()
         if alone is None:
@@ -171,10 +185,7 @@ class Answer:
     # -------------------------------------------------------------- policies
 
     def _tuned(self) -> Tuned:
-        choice = self.choice
-        failed = choice.basis is Basis.NOTHING and self.aim.mode is not Mode.NONE
-        if failed and self.made.reference is not None:
-            return Tuned(self._policy((self.made.reference,)))
+        choice = self._done
         if choice.share >= 1:
             own = {
                 name: replace(self._policy(ladder), ladder=name)
@@ -197,14 +208,14 @@ class Answer:
         return Policy("", tuple(rungs.values()), on_exhausted=self.choice.on_exhausted)
 
     def _alternatives(self) -> tuple[Alternative, ...]:
-        chosen = () if self.choice.share < 1 else self.choice.ladder
-        found = []
+        tuned, found = self._tuned() if self._named else None, []
         for other in self.choice.others:
             made = self.runner(self.made.outcomes, other.ladder, inf)
-            same = other.ladder == chosen
+            policy = Tuned(self._policy(other.ladder))
+            same = policy == tuned
             found.append(
                 Alternative(
-                    Tuned(self._policy(other.ladder)),
+                    policy,
                     self._quality(made.right),
                     self._cost(made.cost),
                     other.certified or (same and self.choice.basis is not Basis.NOTHING),
@@ -226,14 +237,21 @@ class Answer:
         )
 
     def _advice(self) -> list[str]:
-        choice, found = self.choice, [*self.choice.words]
+        choice, found = self._done, [*self.choice.words]
         models = [rung.tier for rung in self._policy(choice.ladder).rungs]
-        if models == [self.aim.baseline] and choice.share >= 1:
-            found.append(f"Use one model: no ladder is cheaper than {self.aim.baseline} alone.")
-        if choice.share < 1:
+        kept = choice.basis is not Basis.NOTHING or self.aim.mode is Mode.NONE
+        cheapest = kept and self.aim.budget_usd is None
+        if cheapest and models == [self.aim.baseline] and choice.share >= 1:
             found.append(
-                f"{choice.share:.0%} of the requests may stop at {' -> '.join(models)}: what the"
-                " rest gains over the reference pays for what they lose."
+                f"Use one model: nothing that is certified costs less than {models[0]} alone."
+            )
+        if choice.share < 1:
+            stop = " -> ".join(models)
+            if choice.limit < inf:
+                stop = f"{' -> '.join(models[:-1])} once ${choice.limit / NANOUSD:.3g} is spent"
+            found.append(
+                f"{choice.share:.0%} of the requests may stop at {stop}: what the rest gains over"
+                " the reference pays for what they lose."
             )
         if choice.hope and choice.needed is not None:
             hoped = self.runner(self.made.outcomes, choice.hope, inf)
@@ -245,10 +263,20 @@ class Answer:
             )
         return found
 
-    def _warnings(self) -> list[str]:
+    def _warnings(self, chosen: Run) -> list[str]:
         n, found = len(self.made.outcomes), []
         if n < FEW:
-            found.append(f"Only {n:,} queries: intervals are wide, and little can be certified.")
+            count = "one query" if n == 1 else f"{n:,} queries"
+            found.append(f"Only {count}: intervals are wide, and little can be certified.")
+        seconds, most = (
+            float(np.average(chosen.seconds, weights=self._weight)),
+            self.aim.slowest_seconds,
+        )
+        if most is not None and seconds > most:
+            found.append(
+                f"It takes {seconds:.3g} s on the mean, more than the {most:.3g} s asked for:"
+                " nothing that quick is certified."
+            )
         if not self.made.even:
             effective = intervals.effective(self._weight)
             found.append(f"By their weights these {n:,} queries tell as much as {effective:,.0f}.")

@@ -6,6 +6,7 @@ for how it is certified.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 from math import inf, perm
 
@@ -15,6 +16,7 @@ from rung.core.errors import RequestError
 from rung.core.plan import OnExhausted
 from rung.tuner.aims import Aim, Basis, Errors, Mode
 from rung.tuner.choice import Choice, Columns, Run, Runner
+from rung.tuner.family import asked, once_each
 from rung.tuner.measured import check_errs
 from rung.tuner.noisy import (
     NO_TIER,
@@ -24,7 +26,7 @@ from rung.tuner.noisy import (
     highest_reject,
     rights_of,
 )
-from rung.tuner.noisy_tuning import certified
+from rung.tuner.noisy_tuning import certified, mean_costs
 from rung.tuner.outcomes import Ints, Outcomes
 from rung.tuner.prepared import Prepared
 from rung.tuner.trust import advice, trust
@@ -40,12 +42,14 @@ def is_plain(made: Prepared, aim: Aim) -> bool:
 
 def choose_erring(made: Prepared, aim: Aim) -> Choice:
     """The cheapest ladder certified against the reference, else the reference alone."""
-    if made.reference is None:
+    if made.reference is None or aim.quality is not None or aim.budget_usd is not None:
         raise RequestError(
-            "where a check errs, or queries weigh differently, the target has to be a model.",
-            fix="name the model you would have used alone as the baseline",
+            "where a check errs, answers are right in part or queries weigh differently, the target"
+            " has to be a model alone.",
+            fix="name the model you would have used alone as the baseline, no quality, no budget",
         )
     ladders = ordered(made.outcomes, made.reference, aim.max_tiers)
+    ladders = _quick(made.outcomes, ladders, made.reference, aim)
     best = certified(made.outcomes, ladders, made.reference, aim)
     if best is not None:
         tested = best.p_value is not None
@@ -104,8 +108,18 @@ def ordered(outcomes: Outcomes, reference: int, most_tiers: int) -> Ints:
         some = np.array(list(permutations(sorted(columns), size)))
         wide = np.full((len(some), sizes.stop - 1), NO_TIER)
         wide[:, :size] = some
-        parts.append(wide)
+        parts.append(wide[once_each(wide, asked(outcomes.models))])
     return np.concatenate(parts)
+
+
+def _quick(outcomes: Outcomes, ladders: Ints, reference: int, aim: Aim) -> Ints:
+    """The ladders that are quick enough on the mean; the reference alone, if none is."""
+    if aim.slowest_seconds is None or outcomes.seconds is None:
+        return ladders
+    seconds = mean_costs(replace(outcomes, cost=outcomes.seconds), ladders, aim)
+    quick = seconds <= aim.slowest_seconds
+    alone = (ladders[:, 0] == reference) & ((ladders != NO_TIER).sum(axis=1) == 1)
+    return ladders[quick if quick.any() else alone]
 
 
 def _count(models: int, most_tiers: int) -> int:

@@ -9,12 +9,13 @@ a hundred thousand queries of ten models are at most 1,024 rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rung.tuner.outcomes import Floats, Ints, Outcomes
 
@@ -24,6 +25,9 @@ FEW = 2000
 MOST_LADDERS = 60_000
 """Above, the dearest models are left out until there are no more."""
 
+TWICE = " x2"
+"""What is put behind a model's name for the tier that asks it twice."""
+
 
 @dataclass(frozen=True, eq=False)
 class Patterns:
@@ -31,7 +35,8 @@ class Patterns:
 
     ``kind`` (N) is each query's pattern; few queries are a pattern each.
     ``spent`` and ``seconds`` (U x M) are sums over a pattern's queries: cost in nano-dollars, and
-    latency, zero where none is known. ``n`` is the number of queries.
+    latency, zero where none is known. ``n`` is the number of queries. ``asked`` (M) is the same
+    number for tiers that ask the same model.
     """
 
     failed: Floats
@@ -40,6 +45,7 @@ class Patterns:
     seconds: Floats
     kind: Ints
     n: int
+    asked: Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,11 +92,26 @@ def patterns(outcomes: Outcomes) -> Patterns:
         summed(np.nan_to_num(seconds)),
         kind,
         len(outcomes),
+        asked(outcomes.models),
     )
 
 
+def asked(models: Sequence[str]) -> Ints:
+    """A number for each tier, the same for those that ask the same model, once or twice."""
+    names = [model.removesuffix(TWICE) for model in models]
+    return np.array([names.index(name) for name in names], dtype=np.int64)
+
+
+def once_each(order: Ints, models: Ints) -> NDArray[np.bool_]:
+    """Which ladders (H x tiers, -1 for none) have each model in one place only, as policies do."""
+    named = np.sort(np.where(order >= 0, models[order], -1), axis=1)
+    again = (np.diff(named, axis=1) == 0) & (named[:, 1:] >= 0)
+    fine: NDArray[np.bool_] = ~again.any(axis=1)
+    return fine
+
+
 def family(found: Patterns, most_tiers: int) -> Family:
-    """All ladders of up to so many of the models."""
+    """All ladders of up to so many of the models, each model in one place."""
     models = found.failed.shape[1]
     sizes = range(1, min(most_tiers, models) + 1)
     orders, missed, costs, seconds = [], [], [], []
@@ -99,10 +120,11 @@ def family(found: Patterns, most_tiers: int) -> Family:
         layer = _layer(found, below, np.array(list(combinations(range(models), size))))
         wide = np.full((len(layer.order), len(sizes)), -1)
         wide[:, :size] = layer.order
-        orders.append(wide)
-        missed.append(layer.missed)
-        costs.append(layer.cost)
-        seconds.append(layer.seconds)
+        kept = once_each(wide, found.asked)
+        orders.append(wide[kept])
+        missed.append(layer.missed if kept.all() else layer.missed[:, kept])
+        costs.append(layer.cost[kept])
+        seconds.append(layer.seconds[kept])
         below = layer
     return Family(
         found,

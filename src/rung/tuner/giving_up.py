@@ -46,7 +46,8 @@ def giving_up(outcomes: Outcomes, found: Family, reference: int, safe: int, most
         spent, failed = _spent(outcomes, found.columns(int(place)))
         if not failed.any():
             continue
-        for limit in np.unique(np.quantile(spent[failed], LEVELS)):
+        # Whole nano-dollars, as policies have them: what is tested is what is applied.
+        for limit in np.unique(np.floor(np.quantile(spent[failed], LEVELS))):
             gave_up = failed & (spent > limit)
             if gave_up.any() and not gave_up[failed].all():
                 below.append(int(place))

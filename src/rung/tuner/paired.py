@@ -45,10 +45,13 @@ def exact_z(b: Ints, c: Ints, n: int, margin: float) -> Floats:
     found = tango(b, c, n, margin)
     few = b + c <= LARGEST_TABLE
     lacking: Floats = np.zeros_like(found)
-    lacking[few] = (tango(b, c, LARGEST_TABLE, 0.0) - _table(LARGEST_TABLE, 0.0)[b * few, c * few])[
-        few
-    ]
-    return np.clip(found - np.maximum(lacking, 0.0), -FARTHEST, FARTHEST)
+    for tried in {0.0, margin}:
+        # Without a margin more losses than gains tell nothing: their p-values are near 1.
+        counted = few & ((b > c) | (tried == margin))
+        exact = _table(LARGEST_TABLE, tried)[b * few, c * few]
+        short = np.maximum(lacking, tango(b, c, LARGEST_TABLE, tried) - exact)
+        lacking = np.where(counted, short, lacking)
+    return np.clip(found - lacking, -FARTHEST, FARTHEST)
 
 
 def tango(b: Ints, c: Ints, n: int, margin: float) -> Floats:

@@ -10,13 +10,15 @@ from rung.core.errors import RequestError
 from rung.core.nearest import nearest
 from rung.core.plan import Rung
 from rung.tuner.aims import Aim
+from rung.tuner.family import TWICE
+from rung.tuner.measured import check_errs
 from rung.tuner.outcomes import Floats, Outcomes
+
+SUREST = 0.999999
+"""The highest confidence: beyond, nothing that is nearly exact says anything."""
 
 MOST_LEFT_OUT = 0.05
 """The share of queries that may go for the sake of a model that was not asked all of them."""
-
-DRAWN = " x{}"
-"""What is put behind a model's name for the tier that asks it several times."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +45,11 @@ def prepared(outcomes: Outcomes, aim: Aim) -> Prepared:
     """
     _must_make_sense(outcomes, aim)
     whole, warnings = _whole(outcomes, aim.baseline)
-    made, rungs = _with_draws(whole)
+    made, rungs = whole, tuple(Rung(model) for model in whole.models)
+    if not check_errs(whole, aim.errors):
+        # Where the check errs, it may pass the first of two answers that is wrong.
+        made, rungs = _with_draws(whole)
+    _must_be_possible(made, aim)
     weight = made.weight
     return Prepared(
         made,
@@ -57,17 +63,20 @@ def prepared(outcomes: Outcomes, aim: Aim) -> Prepared:
 
 def _must_make_sense(outcomes: Outcomes, aim: Aim) -> None:
     wanted = {
-        "confidence": 0.5 <= aim.confidence < 1,
+        "confidence": 0.5 <= aim.confidence <= SUREST,
         "max_loss": 0 <= aim.max_loss < 1,
         "quality": aim.quality is None or 0 < aim.quality < 1,
         "budget_usd": aim.budget_usd is None or 0 < aim.budget_usd < float("inf"),
         "max_tiers": 1 <= aim.max_tiers <= 6,
+        "slowest_seconds": aim.slowest_seconds is None or 0 < aim.slowest_seconds < float("inf"),
+        "seed": aim.seed >= 0,
     }
     for name, fine in wanted.items():
         if not fine:
             raise RequestError(
                 f"the aim's {name} cannot be {getattr(aim, name)}.",
-                fix="confidence from 0.5 to below 1, shares from 0 to below 1, 1 to 6 tiers",
+                fix=f"confidence from 0.5 to {SUREST}, shares from 0 to below 1, 1 to 6 tiers;"
+                " the rest above 0, a seed 0 or more",
             )
     if aim.baseline is None and aim.quality is None and aim.budget_usd is None:
         raise RequestError(
@@ -78,8 +87,23 @@ def _must_make_sense(outcomes: Outcomes, aim: Aim) -> None:
         raise RequestError(
             f"there are no outcomes of {aim.baseline!r}.", fix=nearest(aim.baseline, outcomes.place)
         )
-    if aim.slowest_seconds is not None and outcomes.seconds is None:
+    timed = outcomes.seconds is not None and np.isfinite(outcomes.seconds).any()
+    if aim.slowest_seconds is not None and not timed:
         raise RequestError("a latency was asked for, and no outcome has one.", fix="`latency_s`")
+
+
+def _must_be_possible(outcomes: Outcomes, aim: Aim) -> None:
+    """No ladder is quicker than its first model."""
+    if aim.slowest_seconds is None or outcomes.seconds is None:
+        return
+    means = np.average(outcomes.seconds, axis=0, weights=outcomes.weight)
+    model, least = outcomes.models[int(means.argmin())], means.min()
+    if least > aim.slowest_seconds:
+        raise RequestError(
+            f"no model takes {aim.slowest_seconds:g} s or less on the mean: {model}, the quickest,"
+            f" takes {least:.3g} s.",
+            fix="ask for that or more",
+        )
 
 
 def _whole(outcomes: Outcomes, baseline: str | None) -> tuple[Outcomes, tuple[str, ...]]:
@@ -88,6 +112,8 @@ def _whole(outcomes: Outcomes, baseline: str | None) -> tuple[Outcomes, tuple[st
     if outcomes.seconds is not None and np.isfinite(outcomes.seconds).any():
         known &= np.isfinite(outcomes.seconds) | ~np.isfinite(outcomes.correct)
     kept = [column for column in range(len(outcomes.models)) if known[:, column].any()]
+    if not kept and len(outcomes):
+        raise RequestError("no outcome has a cost.", fix="`cost_usd`, or prices by a file")
     column = None if baseline is None else outcomes.place[baseline]
     if column is not None and column not in kept:
         raise RequestError(
@@ -104,7 +130,8 @@ def _whole(outcomes: Outcomes, baseline: str | None) -> tuple[Outcomes, tuple[st
     rows = rows & known[:, kept].all(axis=1)
     if not rows.any():
         raise RequestError(
-            "there is no query that two models were asked.", fix="record every model's answers"
+            "there is no query that all of these models were asked.",
+            fix="record every model's answers",
         )
     gone = [model for each, model in enumerate(outcomes.models) if each not in kept]
     return outcomes.of([outcomes.models[each] for each in kept]).rows(rows), tuple(
@@ -131,7 +158,11 @@ def _with_draws(outcomes: Outcomes) -> tuple[Outcomes, tuple[Rung, ...]]:
     draws = outcomes.draws
     if draws is None:
         return outcomes, tuple(rungs)
-    again = [j for j in range(len(rungs)) if np.isfinite(draws[:, j, 0]).all()]
+    again = [
+        j
+        for j, model in enumerate(outcomes.models)
+        if np.isfinite(draws[:, j, :1]).all() and model + TWICE not in outcomes.place
+    ]
     first, second = outcomes.correct[:, again], draws[:, again, 0]
     tries = 2 - first
 
@@ -141,7 +172,7 @@ def _with_draws(outcomes: Outcomes) -> tuple[Outcomes, tuple[Rung, ...]]:
     seconds = outcomes.seconds
     grown = replace(
         outcomes,
-        models=(*outcomes.models, *(outcomes.models[j] + DRAWN.format(2) for j in again)),
+        models=(*outcomes.models, *(outcomes.models[j] + TWICE for j in again)),
         correct=np.concatenate([outcomes.correct, 1 - (1 - first) * (1 - second)], axis=1),
         cost=np.concatenate([outcomes.cost, outcomes.cost[:, again] * tries], axis=1),
         seconds=joined(seconds, None if seconds is None else seconds[:, again] * tries),

@@ -159,7 +159,7 @@ def _safe(asked: _Asked, reference: int) -> int:
     keeping = found.with_column(reference)
     quick = keeping[asked.quick[keeping]]
     if quick.size:
-        return int(quick[np.argmin(found.cost[quick])])
+        return int(quick[np.lexsort((-asked.quality[quick], found.cost[quick]))[0]])
     alone = keeping[(found.order[keeping] >= 0).sum(axis=1) == 1]
     return int(alone[0]) if asked.aim.slowest_seconds is not None else safe_ladder(found, reference)
 
@@ -244,7 +244,7 @@ def _other(asked: _Asked, place: int, z: float, bar: float, keeps: bool) -> Othe
     if np.isnan(z):
         return Other(ladder, certified=False, why_not="not tested")
     if z > bar:
-        return Other(ladder, certified=True, why_not="a mixture is cheaper")
+        return Other(ladder, certified=True, why_not="costs more, or hardly less")
     low = z < LIKELY
     why = "does not look good enough" if low else f"p = {normal(z):.2g}, needs {normal(bar):.2g}"
     return Other(ladder, certified=False, why_not=why)

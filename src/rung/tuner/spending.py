@@ -43,7 +43,9 @@ def within_budget(made: Prepared, aim: Aim) -> Choice:
             mean = float(run(outcomes, ladder).cost.mean())
             p_value = 0.0 if mean <= budget else 1.0
         fits = p_value <= doubt and all(each.certified for each in others)
-        others.append(Other(ladder, fits, "" if fits else "may cost more than the budget"))
+        others.append(
+            Other(ladder, fits, "right less often" if fits else "may cost more than the budget")
+        )
         if fits:
             best = ladder, p_value
     if best is None:
@@ -58,7 +60,8 @@ def _front(chosen: Outcomes, made: Prepared, aim: Aim) -> list[Columns]:
     found = family(patterns(chosen.of([chosen.models[each] for each in columns])), aim.max_tiers)
     quality = 1 - found.patterns.count @ found.missed / found.patterns.n
     slowest = np.inf if aim.slowest_seconds is None else aim.slowest_seconds
-    quick = np.flatnonzero(found.seconds <= slowest)
+    # Some of the queries may be slower than all of them: then the quickest ladder is left.
+    quick = np.flatnonzero(found.seconds <= max(slowest, found.seconds.min()))
     front = [int(quick[each]) for each in pareto(found.cost[quick], quality[quick])]
     return [
         tuple(int(columns[column]) for column in found.columns(place))

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from rung.tuner.family import Family, Patterns
 from rung.tuner.giving_up import Given
 from rung.tuner.outcomes import Floats, Ints
-from rung.tuner.paired import FARTHEST, exact_z
+from rung.tuner.paired import FARTHEST, exact_z, normal
 from rung.tuner.scores import restricted_z
 
 SHARES = np.arange(1, 21) / 20
@@ -38,6 +38,9 @@ SHARES = np.arange(1, 21) / 20
 
 DRAWS = 300
 """Of the queries, to see how large the largest deviate gets by chance."""
+
+TOLD = 10 / DRAWS
+"""The lowest level that so many draws tell of: beyond it too few are left."""
 
 INSIDE = 0.5
 INSIDE_FEW = 0.35
@@ -204,7 +207,7 @@ def significant(z: Floats, plain: Floats, drawn: Callable[[Ints], Floats], level
     ``plain`` are the same without care for small numbers; ``drawn`` gives, for some places, what
     the centred ones come to whenever queries are drawn again (draws x places).
     """
-    lowest = bar = NormalDist().inv_cdf(1 - level)
+    lowest = bar = -NormalDist().inv_cdf(level)
     # Where hardly anything was seen to differ, plain deviates are large for nothing.
     near = (np.minimum(z, plain) <= NEAR) & (plain >= -FAR) & (plain < FARTHEST)
     counted = np.flatnonzero(near)
@@ -221,6 +224,14 @@ def significant(z: Floats, plain: Floats, drawn: Callable[[Ints], Floats], level
 
 
 def _quantile(deviates: Floats, kept: NDArray[np.bool_], level: float) -> float:
-    """What the largest deviate exceeds with this chance."""
+    """What the largest deviate exceeds with this chance.
+
+    Below ``TOLD`` that is what it would be of so many independent ones as there seem to be there.
+    """
     largest = deviates.max(axis=1) if kept.all() else deviates[:, kept].max(axis=1)
-    return float(np.quantile(largest, 1 - level))
+    told = max(level, TOLD)
+    found = float(np.quantile(largest, 1 - told))
+    if level >= told:
+        return found
+    alike = max(1.0, told / normal(found))
+    return -NormalDist().inv_cdf(level / alike)

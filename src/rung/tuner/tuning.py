@@ -7,17 +7,18 @@ from dataclasses import replace
 from time import perf_counter
 
 from rung.tuner.aims import Aim, Basis, Mode, Recommendation
-from rung.tuner.answer import Answer
+from rung.tuner.answer import SOUND_CHECK, Answer
 from rung.tuner.categories import by_category
 from rung.tuner.category_path import along_categories
 from rung.tuner.choice import Choice, carried_out
 from rung.tuner.erring import assumed, choose_erring, is_plain, runner
+from rung.tuner.measured import check_errs
 from rung.tuner.outcomes import Outcomes
 from rung.tuner.prepared import Prepared, prepared
 from rung.tuner.sound import choose
 from rung.tuner.spending import within_budget
 
-BAR = 2.0
+BAR = 2.5
 """Deviates that bounds allow for where a part of the data chose the policy."""
 
 
@@ -33,7 +34,8 @@ def tune(
     made = prepared(outcomes, aim)
     tell(f"trying ladders of {len(made.outcomes.models)} models on {len(made.outcomes):,} queries")
     if not is_plain(made, aim):
-        check = assumed(made.outcomes, aim.errors)
+        errs = check_errs(made.outcomes, aim.errors)
+        check = assumed(made.outcomes, aim.errors) if errs else SOUND_CHECK
         erring = runner(aim.errors)
         return Answer(made, aim, choose_erring(made, aim), began, erring, check).recommendation()
     return Answer(made, aim, _choice(made, aim), began).recommendation()
