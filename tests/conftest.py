@@ -1,4 +1,4 @@
-"""Fixtures of all tests: databases on a real Postgres (see support/postgres.py)."""
+"""What all tests share: databases on a real Postgres (support/postgres.py), how examples run."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from support.postgres import Server, remove_copies, why_not
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("rung", deadline=None)
+settings.load_profile("rung")
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ PYTEST = (sys.executable, "-m", "pytest", "-q")
 BOXED = (
     *("test_sandbox_*.py", "test_unit_test*.py", "test_behaviour_runs.py"),
     *("test_command_gate.py", "test_gateway_commands.py", "test_verify_commands.py"),
+    "test_code_gates.py",
 )
 MIDDLE = "test_v"
 """Where the unit tests are cut in two, by name."""

@@ -332,7 +332,7 @@ def test_everything_that_could_change_the_answer_keeps_requests_apart():
 def test_every_field_of_a_request_has_been_thought_of():
     found = "dialect messages model sampling schema parallel_tool_calls effort body passed_on"
     refused = "tools tool_choice needs extras audit_of"
-    nothing = "id stream stream_usage session conversation resend_of loop trace"
+    nothing = "id stream stream_usage session session_shared conversation resend_of loop trace"
     settled = f"{found} {refused} {nothing} caller key directions"
     assert {field.name for field in fields(Request)} == set(settled.split())
     found = "ladder tier verify project ceiling private tiers"
