@@ -42,14 +42,14 @@ DRAWS = 300
 TOLD = 10 / DRAWS
 """The lowest level that so many draws tell of: beyond it too few are left."""
 
-INSIDE = 0.5
-INSIDE_FEW = 0.35
+INSIDE = 0.4
+INSIDE_FEW = 0.3
 """The level inside, as a share of the doubt asked for: the rest pays for what is approximate. On
 fewer than ``FEW`` queries more is."""
 
 FEW = 100
 
-NEAR = 1.0
+NEAR = 1.5
 FAR = 3.0
 """Standard deviations above and below the bound within which a ladder counts as one that could be
 taken for good although it is not."""
