@@ -88,11 +88,24 @@ async def _asked(work: bytes, seconds: float) -> bytes:
         with suppress(TimeoutError, ConnectionError):
             said = await asyncio.wait_for(_converse(child, work), seconds)
     finally:
-        if child.returncode is None:
-            with suppress(ProcessLookupError):
-                child.kill()
-            await child.wait()
+        await ended(child)
     return said
+
+
+async def ended(child: asyncio.subprocess.Process) -> None:
+    """Kill a child that has not ended, and see it gone, however often the caller is cancelled."""
+    if child.returncode is None:
+        with suppress(ProcessLookupError):
+            child.kill()
+    gone = asyncio.ensure_future(child.wait())
+    cancelled = False
+    while not gone.done():
+        try:
+            await asyncio.shield(gone)
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError
 
 
 async def _converse(child: asyncio.subprocess.Process, work: bytes) -> bytes:

@@ -20,6 +20,7 @@ from typing import Any
 from rung.core.errors import RequestError
 from rung.verifiers import schema_run, strict_json
 from rung.verifiers.base import shown
+from rung.verifiers.child import ended
 from rung.verifiers.schema_cost import Cost, cost
 from rung.verifiers.schema_document import refused
 
@@ -196,10 +197,7 @@ async def _asked(work: dict[str, Any], seconds: float) -> list[bytes]:
         with suppress(TimeoutError, ConnectionError):
             await asyncio.wait_for(_converse(child, json.dumps(work).encode(), said), seconds)
     finally:
-        if child.returncode is None:
-            with suppress(ProcessLookupError):
-                child.kill()
-            await child.wait()
+        await ended(child)
     return said
 
 
