@@ -16,9 +16,7 @@ from rung.tuner.aims import SOUND, Aim, Errors, Mode
 from rung.tuner.losses import most_lost
 from rung.tuner.measured import (
     DOUBT_SHARE,
-    ENOUGH,
     check_errs,
-    errors_by_model,
     ledger_errors,
     measured_errors,
 )
@@ -90,15 +88,6 @@ def test_nothing_labelled_is_nothing_known() -> None:
         found = measured_errors(outcomes)
         assert (found.highest_accept, found.highest_reject, found.labels) == (1.0, 1.0, 0)
         assert withdrawn(found)
-
-
-def test_models_have_rates_of_their_own_only_with_enough_labels_each() -> None:
-    assert errors_by_model(labelled(ENOUGH, 2, 0.1, 0.1)) is None
-    found = errors_by_model(labelled(5 * ENOUGH, 2, 0.1, 0.1))
-    assert found is not None
-    assert len(found) == 2
-    assert sum(each.doubt for each in found) == pytest.approx(0.1 * DOUBT_SHARE)
-    assert errors_by_model(outcomes_of([[0, 1]])) is None
 
 
 def test_a_check_errs_if_it_is_told_or_on_record() -> None:

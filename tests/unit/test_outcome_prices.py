@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from rung.core.errors import RequestError
 from rung.core.types import Usage, UsageSource
-from rung.pricing import FixedPricer, PriceBook, PriceOverride
+from rung.pricing import FixedPricer, PriceOverride
 from rung.tuner.outcomes import Outcomes
-from rung.tuner.pricing_file import priced_by_list, repriced
+from rung.tuner.pricing_file import repriced
 from support.outcomes_made import made
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -162,33 +162,3 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 
 
 # ------------------------------------------------------------------ the list
-
-
-def test_the_list_gives_costs_only_where_there_are_none_and_tokens_are() -> None:
-    model = "gpt-5-mini"
-    outcomes = replace(
-        made([[1.0], [0.0], [1.0], [np.nan]], models=(model,)),
-        tokens_in=np.array([[1000.0], [1000.0], [np.nan], [1000.0]]),
-        tokens_out=np.array([[100.0]] * 4),
-        tokens_cached=np.array([[np.nan], [500.0], [np.nan], [np.nan]]),
-        cost=np.array([[np.nan], [np.nan], [np.nan], [np.nan]]),
-    )
-    pricer = PriceBook(now=lambda: NOW).requested(model)
-    assert pricer is not None
-    bills = [
-        pricer.cost(Usage(1000, 100, cached, source=UsageSource.PROVIDER), 0.0, NOW)
-        for cached in (0, 500)
-    ]
-    assert bills[0] > bills[1] > 0
-    found = priced_by_list(outcomes, NOW).cost[:, 0]
-    np.testing.assert_array_equal(found, [*bills, np.nan, np.nan])
-    known = replace(outcomes, cost=np.full((4, 1), 7.0))
-    assert priced_by_list(known, NOW).cost.tolist() == [[7.0]] * 4
-
-
-def test_models_that_the_list_does_not_have_are_told() -> None:
-    outcomes = replace(told(), cost=np.full((2, 2), np.nan))
-    with pytest.raises(RequestError, match="the list of prices has no 'cheap', 'dear'") as caught:
-        priced_by_list(outcomes, NOW)
-    assert "--price-file" in (caught.value.fix or "")
-    assert priced_by_list(replace(outcomes, tokens_in=None), NOW).cost.shape == (2, 2)

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -20,6 +19,7 @@ from rung.core.trials import trials
 from rung.ledger import Ledger
 from rung.ledger.observed import probes
 from rung.measuring import Estimate, Measured, Query
+from rung.whole_files import whole
 
 Flag = Annotated[bool, Parameter(negative="")]
 
@@ -96,16 +96,10 @@ def write(to: Writing, rows: Sequence[Mapping[str, Any]], queries: Sequence[Quer
     """Put the file in place once it is whole."""
     assert to.write is not None
     prompts = {one.id: one.request.question for one in queries} if to.prompts else {}
-    try:
-        with NamedTemporaryFile(
-            "w", dir=to.write.parent, encoding="utf-8", delete=False, suffix=".part"
-        ) as file:
-            for row in rows:
-                own = {"prompt": prompts[row["query_id"]]} if row["query_id"] in prompts else {}
-                file.write(json.dumps({**row, **own}) + "\n")
-        Path(file.name).replace(to.write)
-    except OSError as error:
-        raise RequestError(f"{to.write} cannot be written: {error.strerror or error}.") from None
+    with whole(to.write) as part, part.open("w", encoding="utf-8") as file:
+        for row in rows:
+            own = {"prompt": prompts[row["query_id"]]} if row["query_id"] in prompts else {}
+            file.write(json.dumps({**row, **own}) + "\n")
     return len(rows)
 
 

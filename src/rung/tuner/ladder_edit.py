@@ -18,8 +18,6 @@ from rung.file_tables import LadderTable, TierTable
 
 Table = MutableMapping[str, Any]
 
-CAPS = ("max_usd", "deadline_seconds")
-
 
 @dataclass(frozen=True, slots=True)
 class Style:

@@ -18,9 +18,6 @@ from rung.tuner.outcomes import Floats, Outcomes
 
 DOUBT_SHARE = 0.25
 
-ENOUGH = 50
-"""Wrong answers labelled, and right ones, from which on a model has rates of its own."""
-
 LEDGER_DOUBT = 0.05
 """A ledger's intervals hold with 95% each; either upper end is too low with half of the rest."""
 
@@ -42,15 +39,6 @@ def measured_errors(
     answers in the outcomes: a model whose answers are checked otherwise has others.
     """
     return _measured(outcomes, (1 - confidence) * DOUBT_SHARE, reference)
-
-
-def errors_by_model(outcomes: Outcomes, confidence: float = 0.9) -> tuple[Errors, ...] | None:
-    """Each model's own rates, or ``None`` where one has fewer than ENOUGH labels of either sort."""
-    doubt = (1 - confidence) * DOUBT_SHARE / max(1, len(outcomes.models))
-    alone = [outcomes.of([model]) for model in outcomes.models]
-    if any(count < ENOUGH for one in alone for count in labelled(one)):
-        return None
-    return tuple(_measured(one, doubt, None) for one in alone)
 
 
 def labelled(outcomes: Outcomes) -> tuple[int, int]:

@@ -6,7 +6,6 @@ import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -19,9 +18,7 @@ from rung.config import problem
 from rung.core.errors import RequestError
 from rung.core.money import MTOK, from_usd
 from rung.core.nearest import closest
-from rung.core.types import Usage, UsageSource
 from rung.file_tables import PriceTable
-from rung.pricing import PriceBook, Pricer
 from rung.pricing.fixed import DEAREST_USD_PER_MTOK
 from rung.tuner.outcomes import Floats, Outcomes
 
@@ -88,31 +85,6 @@ def repriced(outcomes: Outcomes, prices_file: Path) -> Outcomes:
     return replace(outcomes, cost=cost)
 
 
-def priced_by_list(outcomes: Outcomes, at: datetime) -> Outcomes:
-    """The same with costs where none are known and tokens are, by genai-prices' list of that day.
-
-    Costs that are known stay. Raises RequestError for models that the list does not have.
-    """
-    book = PriceBook(now=lambda: at)
-    lacking = _observed(outcomes) & np.isnan(outcomes.cost)
-    for array in (outcomes.tokens_in, outcomes.tokens_out):
-        lacking &= np.zeros_like(lacking) if array is None else ~np.isnan(array)
-    pricers = {
-        column: book.requested(outcomes.models[column])
-        for column in np.flatnonzero(lacking.any(axis=0)).tolist()
-    }
-    unknown = [outcomes.models[column] for column, pricer in pricers.items() if pricer is None]
-    if unknown:
-        fix = "name them as their providers do, or give --price-file"
-        raise RequestError(f"the list of prices has no {_some(unknown)}.", fix=fix)
-    cost = outcomes.cost.copy()
-    for column, pricer in pricers.items():
-        if pricer is not None:
-            rows = lacking[:, column]
-            cost[rows, column] = _listed(_counts(outcomes, column, rows), pricer, at)
-    return replace(outcomes, cost=cost)
-
-
 def _observed(outcomes: Outcomes) -> Marks:
     known: Marks = ~np.isnan(outcomes.correct) | ~np.isnan(outcomes.cost)
     return known
@@ -158,17 +130,6 @@ def _cost(tokens: Floats, price: _Entry) -> Floats:
     amounts += cached * from_usd(cheaper) + said * from_usd(price.output)
     cost: Floats = np.rint(amounts / MTOK)
     return cost
-
-
-def _listed(tokens: Floats, pricer: Pricer, at: datetime) -> list[float]:
-    return [
-        float(
-            pricer.cost(
-                Usage(int(sent), int(said), int(cached), source=UsageSource.PROVIDER), 0.0, at
-            )
-        )
-        for sent, said, cached in np.rint(tokens).T.tolist()
-    ]
 
 
 # ------------------------------------------------------------------ the file
